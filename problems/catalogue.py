@@ -1,0 +1,100 @@
+"""The table of problems: code, HTTP status, title, sentence, hint and whether retrying helps.
+
+Codes are part of the public contract: never renamed, never reused. `detail` says what happened and
+may hold `{placeholders}` that the raiser must fill; `hint` says what the reader can do about it.
+`retryable` is True where the same request or job may succeed later without a change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One entry of the catalogue."""
+
+    code: str
+    status: int
+    title: str
+    detail: str
+    hint: str
+    retryable: bool = False
+
+
+_REQUESTS = (
+    Kind("invalid_request", 400, "Invalid request", "The request is not valid.", "Correct the fields listed and send it again."),
+    Kind("malformed_body", 400, "Malformed body", "The request body could not be read: {reason}", "Send a well-formed body."),
+    Kind("not_authenticated", 401, "Not signed in", "This needs a signed-in user or a valid token.", "Sign in, or send an Authorization: Bearer header."),
+    Kind("invalid_credentials", 401, "Wrong name or password", "The name and password do not match an active account.", "Check both and try again."),
+    Kind("permission_denied", 403, "Not allowed", "Your account may not do this.", "Ask an administrator for access."),
+    Kind("csrf_failed", 403, "Security check failed", "The request did not carry a valid CSRF token.", "Reload the page and try again."),
+    Kind("not_found", 404, "Not found", "There is nothing here, or it is not yours.", "Check the address."),
+    Kind("method_not_allowed", 405, "Method not allowed", "This address does not support {method}.", "See the API documentation for the methods it has."),
+    Kind("not_acceptable", 406, "Not acceptable", "The response format asked for is not available.", "Accept application/json."),
+    Kind("conflict", 409, "Conflict", "The state of the object does not allow this.", "Fetch its current state first."),
+    Kind("payload_too_large", 413, "Too large", "The request body is larger than the {limit} bytes allowed here.", "Send less at once."),
+    Kind("unsupported_media_type", 415, "Unsupported media type", "The content type {content_type} is not accepted here.", "See the API documentation for the types it takes."),
+    Kind("throttled", 429, "Too many requests", "Too many requests in a short time.", "Wait for {wait} seconds and try again.", retryable=True),
+    Kind("internal_error", 500, "Internal error", "Something went wrong on our side.", "Try again; if it stays, give the request id to the administrator.", retryable=True),
+    Kind("service_unavailable", 503, "Service unavailable", "The service cannot take this right now.", "Try again in a moment; nothing is lost.", retryable=True),
+)
+
+_ACCOUNTS = (
+    Kind("username_taken", 400, "Name taken", "This user name is already in use.", "Choose another one."),
+    Kind("email_taken", 400, "Address taken", "This e-mail address is already in use.", "Sign in, or use another address."),
+    Kind("wrong_password", 400, "Wrong password", "The current password is not right.", "Type the password you sign in with now."),
+    Kind("weak_password", 400, "Password too weak", "The new password is not accepted: {reason}", "Choose a longer and less common one."),
+)
+
+_UPLOADS = (
+    Kind("tus_version_unsupported", 412, "Protocol version", "This server speaks tus 1.0.0.", "Send the header Tus-Resumable: 1.0.0."),
+    Kind("upload_length_required", 400, "Length missing", "The upload does not say how long it is.", "Send Upload-Length, or Upload-Defer-Length: 1."),
+    Kind("upload_header_invalid", 400, "Invalid upload header", "The header {header} is not valid.", "See the tus 1.0.0 protocol."),
+    Kind("upload_empty", 400, "Empty file", "The file has no bytes.", "Choose a file that is not empty."),
+    Kind("upload_too_large", 413, "File too large", "The file has {size} bytes; the limit is {limit}.", "Upload a smaller file."),
+    Kind("upload_offset_conflict", 409, "Wrong offset", "The upload stands at byte {offset}.", "Ask for the offset with HEAD and continue there.", retryable=True),
+    Kind("upload_locked", 423, "Upload busy", "Another connection is writing to this upload.", "Wait for it to end, then ask for the offset.", retryable=True),
+    Kind("upload_gone", 410, "Upload gone", "This upload was finished, discarded or has expired.", "Start a new upload."),
+    Kind("upload_body_too_long", 413, "Too many bytes", "The body goes past the announced length of {length} bytes.", "Send exactly the bytes that are left."),
+    Kind("upload_checksum_mismatch", 460, "Checksum mismatch", "The bytes received do not match their checksum; none of them were kept.", "Send this part again.", retryable=True),
+    Kind("quota_exceeded", 413, "Quota exceeded", "This needs {needed} bytes; {used} of your {limit} are used.", "Delete what you no longer need, or ask for more space."),
+    Kind("storage_full", 507, "Storage full", "The server has no room for this.", "Try again later; the administrator has been told by the health check.", retryable=True),
+)
+
+_MEDIA = (
+    Kind("not_a_video", 422, "Not a video", "The file is not a video we can read.", "Upload an mp4, mov, avi, webm, mkv, flv, ts, mpg, wmv, 3gp or ogv file."),
+    Kind("unsupported_format", 422, "Unsupported format", "The container format {format} is not accepted.", "Convert it to mp4 or mkv first."),
+    Kind("unsupported_codec", 422, "Unsupported codec", "The {kind} codec {codec} is not accepted.", "Export the file again with a common codec, such as H.264 with AAC."),
+    Kind("no_video_stream", 422, "No picture", "The file has no video stream.", "Upload a file with a picture; a sound file alone cannot be processed."),
+    Kind("no_audio_stream", 422, "No sound", "The video has no audio stream.", "Choose a video with sound."),
+    Kind("input_truncated", 422, "Incomplete file", "The file is incomplete: its index or its end is missing.", "Upload or export it again."),
+    Kind("input_corrupt", 422, "Damaged file", "The file is damaged and could not be decoded.", "Export it again from the source."),
+    Kind("input_encrypted", 422, "Encrypted file", "The file is encrypted and cannot be decoded.", "Remove the protection at its source."),
+    Kind("too_large_dimensions", 422, "Picture too large", "The picture has {width}x{height} pixels; the limit is {limit} pixels in all.", "Scale it down before uploading."),
+    Kind("too_many_streams", 422, "Too many streams", "The file has {count} streams; the limit is {limit}.", "Remove the streams you do not need."),
+    Kind("implausible_timing", 422, "Implausible timing", "The file's duration or frame rate makes no sense: {reason}", "Export it again from the source."),
+    Kind("too_long", 422, "Too long", "The video lasts {duration} s; the limit is {limit} s.", "Cut it into parts first."),
+    Kind("invalid_parameters", 422, "Invalid parameters", "The parameters do not fit this operation.", "Correct the fields listed."),
+    Kind("parameters_do_not_fit", 422, "Does not fit the video", "{reason}", "Change the parameters to match the video."),
+    Kind("unknown_operation", 422, "Unknown operation", "There is no operation called {type}.", "See the list at GET /api/v1/operations."),
+    Kind("video_not_ready", 409, "Video not ready", "The video is still being inspected.", "Wait until its status is ready.", retryable=True),
+    Kind("video_failed", 409, "Video not usable", "The video could not be read, so nothing can be made from it.", "Upload it again."),
+)
+
+_JOBS = (
+    Kind("job_state_conflict", 409, "Job state", "A job that is {status} cannot be {action}.", "Fetch the job to see its state."),
+    Kind("encoder_failed", 500, "Encoder failed", "The encoder stopped with an error.", "Open the log for its last lines; try another format or quality."),
+    Kind("encoder_crashed", 500, "Encoder crashed", "The encoder was ended by signal {signal}.", "It is tried again by itself; if it stays, try other parameters.", retryable=True),
+    Kind("encoder_stalled", 500, "Encoder stalled", "The encoder made no progress for {seconds} s.", "It is tried again by itself.", retryable=True),
+    Kind("out_of_memory", 500, "Out of memory", "The encoder ran into its memory limit.", "Ask for a smaller picture size."),
+    Kind("disk_full", 507, "Disk full", "The server's disk filled up while working.", "It continues by itself when there is room.", retryable=True),
+    Kind("output_too_large", 422, "Result too large", "The result grew past {limit} bytes.", "Ask for a smaller size or lower quality."),
+    Kind("output_invalid", 500, "Result not right", "The result did not pass its check: {reason}", "It was not published; try other parameters.", retryable=True),
+    Kind("worker_lost", 500, "Interrupted", "The worker doing this went away.", "It is tried again by itself.", retryable=True),
+    Kind("source_missing", 500, "Source missing", "The video's file is not in the storage.", "Ask the administrator to check the storage."),
+)
+
+KINDS: dict[str, Kind] = {
+    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _MEDIA, _JOBS) for kind in group
+}
