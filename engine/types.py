@@ -1,0 +1,352 @@
+"""The values that cross the engine's border: what a file holds, what is planned, what came out.
+
+All are frozen pydantic models that survive a round trip through JSON, because they are stored with the rows
+of other floors. Unknown keys are ignored when reading, so a row written by a newer version can still be read.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+Scalar = str | int | float
+StreamKind = Literal["video", "audio", "subtitle", "data"]
+Action = Literal["copy", "encode", "drop"]
+
+HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
+
+
+class Value(BaseModel):
+    """Base of every value here: frozen, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+# ---------------------------------------------------------------------------------- what a file holds
+
+
+class VideoStream(Value):
+    """One picture stream. `width` and `height` are coded pixels; the display size honours the rest."""
+
+    index: int
+    codec: str
+    profile: str | None = None
+    width: int
+    height: int
+    sample_aspect: tuple[int, int] = (1, 1)
+    rotation: int = Field(default=0, description="Degrees clockwise to turn the picture for display.")
+    pixel_format: str | None = None
+    bit_depth: int = 8
+    frame_rate: float | None = None
+    frames: int | None = None
+    duration: float | None = None
+    bit_rate: int | None = None
+    interlaced: bool = False
+    color_range: str | None = None
+    color_space: str | None = None
+    color_primaries: str | None = None
+    color_transfer: str | None = None
+    attached_picture: bool = False
+    default: bool = False
+    language: str | None = None
+    title: str | None = None
+
+    def _display_size(self) -> tuple[int, int]:
+        across, down = self.sample_aspect
+        width = max(1, round(self.width * across / down)) if self.width else 0
+        if self.rotation in (90, 270):
+            return self.height, width
+        return width, self.height
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know computed_field over property
+    @property
+    def display_width(self) -> int:
+        """Width in square pixels as a viewer sees it, after rotation."""
+        return self._display_size()[0]
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know computed_field over property
+    @property
+    def display_height(self) -> int:
+        """Height in square pixels as a viewer sees it, after rotation."""
+        return self._display_size()[1]
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know computed_field over property
+    @property
+    def hdr(self) -> bool:
+        """Whether the picture is coded with a high dynamic range transfer (PQ or HLG)."""
+        return self.color_transfer in HDR_TRANSFERS
+
+
+class AudioStream(Value):
+    """One sound track."""
+
+    index: int
+    codec: str
+    profile: str | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    channel_layout: str | None = None
+    duration: float | None = None
+    bit_rate: int | None = None
+    default: bool = False
+    language: str | None = None
+    title: str | None = None
+
+
+class SubtitleStream(Value):
+    """One subtitle track, as text or as pictures."""
+
+    index: int
+    codec: str
+    default: bool = False
+    forced: bool = False
+    language: str | None = None
+    title: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return self.codec in TEXT_SUBTITLES
+
+
+class OtherStream(Value):
+    """A stream that is neither picture, sound nor subtitle: timecode, telemetry, attached fonts."""
+
+    index: int
+    kind: str
+    codec: str | None = None
+
+
+class Chapter(Value):
+    """A named part of the timeline, in seconds."""
+
+    start: float
+    end: float
+    title: str | None = None
+
+
+class MediaInfo(Value):
+    """What a probe found in a file. Times are seconds, sizes bytes, rates bits per second.
+
+    `container` is one name per kind of file: mp4, mov, avi, webm, mkv, flv, ts, mpg, wmv, 3gp or ogv for
+    videos; m4a, aac, mp3, wav, ogg or flac for sound; jpg, png or webp for pictures.
+    """
+
+    container: str
+    format_names: tuple[str, ...]
+    duration: float
+    size: int
+    bit_rate: int | None = None
+    start_time: float = 0.0
+    title: str | None = None
+    video: tuple[VideoStream, ...] = ()
+    audio: tuple[AudioStream, ...] = ()
+    subtitles: tuple[SubtitleStream, ...] = ()
+    others: tuple[OtherStream, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+
+    @property
+    def main_video(self) -> VideoStream | None:
+        """The picture people mean: not cover art, the default one first, then the one with most pixels."""
+        moving = [stream for stream in self.video if not stream.attached_picture]
+        if not moving:
+            return None
+        return max(moving, key=lambda stream: (stream.default, stream.width * stream.height, -stream.index))
+
+    @property
+    def main_audio(self) -> AudioStream | None:
+        """The default sound track, or the first."""
+        return next((stream for stream in self.audio if stream.default), next(iter(self.audio), None))
+
+
+# ------------------------------------------------------------------------------------------ what is planned
+
+
+class Lane(StrEnum):
+    """Which kind of worker a step is for."""
+
+    SHORT = "short"
+    ENCODE = "encode"
+
+
+class StreamDecision(Value):
+    """What happens to one stream of the source, for people to read before they start."""
+
+    kind: StreamKind
+    source_index: int
+    action: Action
+    codec: str | None = None
+    why: str
+
+
+class ExpectedStream(Value):
+    """One stream the output must have. Sizes are display sizes in square pixels."""
+
+    kind: Literal["video", "audio", "subtitle"]
+    codec: str
+    width: int | None = None
+    height: int | None = None
+    copied: bool = False
+
+
+class Expectation(Value):
+    """What an output must be; `verify` compares the file with it. `None` means it is not checked."""
+
+    container: str
+    streams: tuple[ExpectedStream, ...]
+    duration: float | None = None
+    duration_tolerance: float = 0.1
+    picture: bool = Field(default=False, description="The output is a still picture.")
+
+
+class OutputPlan(Value):
+    """One file the plan makes. `role` is unique in the plan and names the file in the working directory."""
+
+    role: str
+    container: str
+    extension: str
+    content_type: str
+    expectation: Expectation
+
+    @property
+    def filename(self) -> str:
+        return f"{self.role}.{self.extension}"
+
+
+class Filter(Value):
+    """One filter of a chain; `commands` escapes its values."""
+
+    name: str
+    options: dict[str, Scalar] = Field(default_factory=dict)
+
+
+class StreamRecipe(Value):
+    """How one stream of an output file is made from one stream of the source."""
+
+    kind: Literal["video", "audio", "subtitle"]
+    source_index: int
+    action: Literal["copy", "encode"]
+    encoder: str | None = None
+    options: dict[str, Scalar] = Field(default_factory=dict, description="Encoder options without '-'.")
+    filters: tuple[Filter, ...] = ()
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+    forced: bool = False
+
+
+class FileRecipe(Value):
+    """How one output file is written; `role` points to its OutputPlan."""
+
+    role: str
+    muxer: str
+    streams: tuple[StreamRecipe, ...]
+    options: dict[str, Scalar] = Field(default_factory=dict, description="Muxer options without '-'.")
+    frames: int | None = None
+    chapters: bool = False
+
+
+class Run(Value):
+    """One start of ffmpeg: the source is read once and may feed several files. Times in seconds."""
+
+    start: float | None = None
+    length: float | None = None
+    expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
+    files: tuple[FileRecipe, ...]
+
+
+class StepPlan(Value):
+    """One unit of work a worker claims. `needs` are positions of the steps that must be done before."""
+
+    position: int
+    kind: str
+    lane: Lane
+    needs: tuple[int, ...] = ()
+    runs: tuple[Run, ...] = ()
+
+
+class Plan(Value):
+    """Everything that will be done for one operation on one video, decided before anything starts.
+
+    `estimated_size` is in bytes, `estimated_seconds` of wall time on an idle machine; both are rough.
+    """
+
+    operation: str
+    summary: str
+    streams: tuple[StreamDecision, ...]
+    outputs: tuple[OutputPlan, ...]
+    steps: tuple[StepPlan, ...]
+    estimated_size: int | None = None
+    estimated_seconds: float | None = None
+
+    def output_for(self, role: str) -> OutputPlan:
+        """The output with this role; KeyError when the plan has none."""
+        for output in self.outputs:
+            if output.role == role:
+                return output
+        raise KeyError(role)
+
+
+# ----------------------------------------------------------------------------------------- what came out
+
+
+class Progress(Value):
+    """How far a step is: `fraction` 0-1 never falls, `speed` is in multiples of playing time."""
+
+    fraction: float
+    speed: float | None = None
+    eta_seconds: float | None = None
+    frame: int | None = None
+
+
+class Check(Value):
+    """One line of a verification report."""
+
+    name: str
+    passed: bool
+    expected: str
+    actual: str
+
+
+class Verification(Value):
+    """What was checked on a file before it may be shown to anyone."""
+
+    report: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.report)
+
+
+class Artifact(Value):
+    """A finished, verified and fsynced file inside the working directory."""
+
+    role: str
+    path: Path
+    extension: str
+    content_type: str
+    size: int
+    sha256: str
+    media_info: MediaInfo | None = None
+    verification: Verification
+
+
+class Limits(Value):
+    """What a single file or run may use. The defaults suit files from strangers."""
+
+    max_pixels: int = Field(default=35_389_440, description="Pixels in one picture; 8192x4320.")
+    max_streams: int = 32
+    max_duration: float = Field(default=86_400.0, description="Seconds.")
+    max_frame_rate: float = 300.0
+    max_output_bytes: int = 64 * 1024**3
+    memory_bytes: int = Field(default=6 * 1024**3, description="Address space of one process.")
+    max_alloc_bytes: int = Field(default=512 * 1024**2, description="One allocation inside ffmpeg.")
+    open_files: int = 64
+    threads: int = 2
+    nice: int = 10
+    stall_seconds: float = Field(default=60.0, description="Ended after so long without progress.")
+    probe_seconds: float = Field(default=60.0, description="Wall time one probe may take.")
+    log_bytes: int = Field(default=65_536, description="How much of the tools' messages is kept.")
