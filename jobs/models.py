@@ -1,0 +1,171 @@
+"""Jobs and their steps: the queue of record, and the history for ever."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from users.ids import PublicIdField
+from users.models import Priority
+from videos.models import Operation, Video
+
+# A row's `seq` moves by this much with each write, which leaves room for progress messages in between
+# that are sent without a write.
+SEQ_STRIDE = 1000
+
+
+class Job(models.Model):
+    """One run of an operation, or the intake of an upload (`operation` is empty then).
+
+    States::
+
+        queued --a step was claimed--> active --last step published--> completed
+          ^  |                          | |
+          |  |<-- service fault, tries  | |--- content fault, or tries used up --> failed
+          |  |    left (`run_after`) ---' |
+          |  `---------- cancelled <------'
+          paused <--> queued
+        failed, cancelled --retry--> a new job of the same operation
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        ACTIVE = "active", "Running"
+        PAUSED = "paused", "Paused"
+        COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    LIVE = (Status.QUEUED, Status.ACTIVE, Status.PAUSED)
+    FINISHED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+    INTAKE = "intake"
+
+    id = PublicIdField(prefix="job", primary_key=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs", db_index=False)
+    video = models.ForeignKey(Video, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs")
+    operation = models.ForeignKey(Operation, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs")
+    type = models.CharField(max_length=32, help_text="The operation's type, or intake")
+    priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
+    plan = models.JSONField(null=True, blank=True, help_text="engine.types.Plan")
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    progress = models.FloatField(default=0, help_text="Per cent")
+    speed = models.FloatField(null=True, blank=True, help_text="Seconds of video per second")
+    eta_seconds = models.FloatField(null=True, blank=True)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    max_attempts = models.PositiveSmallIntegerField(default=4, help_text="The first try and three more")
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+    log = models.TextField(blank=True, help_text="The last lines of the tools' output")
+    queued_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    duration_ms = models.BigIntegerField(null=True, blank=True)
+    cpu_seconds = models.FloatField(default=0)
+    run_after = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    seq = models.BigIntegerField(default=SEQ_STRIDE)
+
+    class Meta:
+        indexes: ClassVar = [
+            # The jobs page and GET /jobs: one owner's jobs, newest first.
+            models.Index("owner", "-id", name="job_owner_newest"),
+            # The cap of a tier: how many of the owner's jobs run now; and the snapshot of live jobs.
+            models.Index("owner", "status", name="job_owner_live", condition=Q(finished_at=None)),
+            # Recent failures, for the history and the admin.
+            models.Index("-finished_at", name="job_failed_recent", condition=Q(status="failed")),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=["queued", "active", "paused", "completed", "failed", "cancelled"]),
+                name="job_status_known",
+            ),
+            models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=100), name="job_progress_per_cent"),
+            models.CheckConstraint(condition=Q(priority__in=Priority.values), name="job_priority_known"),
+            models.CheckConstraint(
+                condition=Q(status__in=["completed", "failed", "cancelled"], finished_at__isnull=False)
+                | Q(status__in=["queued", "active", "paused"], finished_at=None),
+                name="job_finished_has_time",
+            ),
+            models.CheckConstraint(condition=~Q(status="failed") | ~Q(error_code=""), name="job_failed_says_why"),
+            # Two runs of one operation at once would be a second encode.
+            models.UniqueConstraint(
+                fields=["operation"], condition=Q(finished_at=None), name="job_one_live_per_operation"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in self.FINISHED
+
+
+class Step(models.Model):
+    """The unit a worker claims. The steps of a job form a small acyclic graph through `needs`.
+
+    States::
+
+        queued --claimed (lease, token)--> active --compare-and-swap on the token--> done
+          ^-- lease ran out, handed back, or service fault --'|
+                                   gave up, or the job ended  '--> failed / cancelled
+
+    `lease_token` is the fencing token: each claim makes a new one, and every later write of the worker
+    names it, so a worker that lost its lease changes nothing.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Waiting"
+        ACTIVE = "active", "Running"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Lane(models.TextChoices):
+        SHORT = "short", "Short"
+        ENCODE = "encode", "Encode"
+
+    id = models.BigAutoField(primary_key=True)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps", db_index=False)
+    position = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=32)
+    lane = models.CharField(max_length=8, choices=Lane)
+    priority = models.PositiveSmallIntegerField(choices=Priority, help_text="The job's, for the claim's index")
+    needs = ArrayField(models.PositiveSmallIntegerField(), default=list, blank=True)
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True)
+    worker = models.CharField(max_length=100, blank=True)
+    result = models.JSONField(null=True, blank=True)
+    cpu_seconds = models.FloatField(default=0)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            # The claim: best queued step of a lane.
+            models.Index("lane", "priority", "id", name="step_claimable", condition=Q(status="queued")),
+            # The reconciler: leases that ran out.
+            models.Index("lease_until", name="step_leased", condition=Q(status="active")),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["job", "position"], name="step_position_once"),
+            models.CheckConstraint(
+                condition=Q(status__in=["queued", "active", "done", "failed", "cancelled"]), name="step_status_known"
+            ),
+            models.CheckConstraint(condition=Q(lane__in=["short", "encode"]), name="step_lane_known"),
+            models.CheckConstraint(
+                condition=Q(status="active", lease_until__isnull=False, lease_token__isnull=False)
+                | (~Q(status="active") & Q(lease_until=None, lease_token=None)),
+                name="step_active_is_leased",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.position} of {self.job_id}"

@@ -1,0 +1,19 @@
+"""The uploads process: the bytes of files in, served by uvicorn.
+
+It is apart from the web process because daphne buffers whole bodies and never shows a body that was
+cut short; here every byte reaches the disk as it arrives.
+"""
+
+from __future__ import annotations
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "videoproc.settings")
+django.setup()
+
+from jobs.services import upload_finish  # noqa: E402 - models load only once Django is set up
+from videos.tus.app import TusApplication  # noqa: E402
+
+application = TusApplication(on_complete=upload_finish)

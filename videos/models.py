@@ -1,0 +1,179 @@
+"""Videos, unfinished uploads, the operations people asked for, and their outputs."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.db import models
+from django.db.models.functions import Upper
+
+from users.ids import PublicIdField
+
+
+class Video(models.Model):
+    """One uploaded original.
+
+    States::
+
+        processing --intake found a video--> ready
+             `-----intake refused it-------> failed     (its bytes are freed, the row explains why)
+
+    Deleting sets `deleted_at` (trash); the bytes go later. Jobs of a deleted video stop by themselves.
+    """
+
+    class Status(models.TextChoices):
+        PROCESSING = "processing", "Processing"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+
+    id = PublicIdField(prefix="vid", primary_key=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="videos", db_index=False)
+    name = models.CharField(max_length=255)
+    original_filename = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=12, choices=Status, default=Status.PROCESSING)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+    size = models.BigIntegerField(help_text="Bytes of the original; 0 once they were freed.")
+    sha256 = models.CharField(max_length=64, blank=True)
+    container = models.CharField(max_length=16, blank=True)
+    media_info = models.JSONField(null=True, blank=True, help_text="engine.types.MediaInfo")
+    duration = models.FloatField(null=True, blank=True, help_text="Seconds")
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    has_thumbnail = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            # The library page: one owner's videos, newest first, and the paging behind it.
+            models.Index("owner", "-id", name="video_owner_newest", condition=models.Q(deleted_at=None)),
+            # The library's search box: name contains the words.
+            GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(status__in=["processing", "ready", "failed"]), name="video_status_known"
+            ),
+            models.CheckConstraint(condition=models.Q(size__gte=0), name="video_size_not_negative"),
+            models.CheckConstraint(
+                condition=~models.Q(status="ready") | models.Q(media_info__isnull=False),
+                name="video_ready_was_probed",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="failed") | ~models.Q(error_code=""), name="video_failed_says_why"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Upload(models.Model):
+    """A resumable upload (tus 1.0.0). `offset` counts bytes that are on the disk for certain.
+
+    `length` stays empty while the client has deferred it. `video` is set once the last byte is there;
+    the row then only answers where the bytes went, until it expires.
+    """
+
+    id = PublicIdField(prefix="upl", primary_key=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
+    filename = models.CharField(max_length=255, blank=True)
+    title = models.CharField(max_length=255, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    length = models.BigIntegerField(null=True, blank=True)
+    offset = models.BigIntegerField(default=0)
+    video = models.OneToOneField(Video, on_delete=models.CASCADE, null=True, blank=True, related_name="upload")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [
+            # The clean-up of abandoned uploads.
+            models.Index("expires_at", name="upload_expiry"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(offset__gte=0), name="upload_offset_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(length=None) | models.Q(length__gte=models.F("offset")),
+                name="upload_offset_within_length",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.filename or self.id
+
+
+class Operation(models.Model):
+    """Something asked for on a video. Equal requests meet in one row by their fingerprint.
+
+    States::
+
+        pending --a step was claimed--> processing --published--> completed
+           |                                |------ gave up ----> failed
+           `------------ cancelled ---------'-------------------> cancelled
+        failed, cancelled --asked again or retried--> pending
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Waiting"
+        PROCESSING = "processing", "Running"
+        COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    id = PublicIdField(prefix="op", primary_key=True)
+    video = models.ForeignKey(Video, on_delete=models.CASCADE, related_name="operations", db_index=False)
+    type = models.CharField(max_length=32)
+    parameters = models.JSONField(help_text="Normalised by the engine's Parameters model")
+    fingerprint = models.CharField(max_length=64, editable=False)
+    status = models.CharField(max_length=12, choices=Status, default=Status.PENDING)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            # The operations panel: one video's operations, newest first.
+            models.Index("video", "-id", name="operation_video_newest"),
+        ]
+        constraints: ClassVar = [
+            # Also answers "is there already such an operation?".
+            models.UniqueConstraint(fields=["video", "type", "fingerprint"], name="operation_asked_once"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=["pending", "processing", "completed", "failed", "cancelled"]),
+                name="operation_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.video_id}"
+
+
+class Output(models.Model):
+    """A published, verified result. Its row and its file appear together or not at all."""
+
+    id = PublicIdField(prefix="out", primary_key=True)
+    operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="outputs", db_index=False)
+    role = models.CharField(max_length=32)
+    filename = models.CharField(max_length=255, help_text="Name offered when downloading")
+    content_type = models.CharField(max_length=100)
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    media_info = models.JSONField(null=True, blank=True, help_text="engine.types.MediaInfo")
+    verification = models.JSONField(help_text="engine.types.Verification")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["operation", "role"], name="output_role_once"),
+            models.CheckConstraint(condition=models.Q(size__gt=0), name="output_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
