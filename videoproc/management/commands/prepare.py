@@ -12,9 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from engine.samples import sample_clip
-from jobs.sample import SAMPLE_CLIP
 from users.models import User
-from users.services import admin_create
 
 
 class Command(BaseCommand):
@@ -23,11 +21,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
         call_command(collectstatic.Command(), interactive=False, verbosity=0)
-        if not SAMPLE_CLIP.exists():
-            settings.MEDIA.mkdir(parents=True, exist_ok=True)
-            sample_clip(SAMPLE_CLIP)
+        if not settings.SAMPLE_CLIP.exists():
+            settings.SAMPLE_CLIP.parent.mkdir(parents=True, exist_ok=True)
+            sample_clip(settings.SAMPLE_CLIP)
         if not User.objects.filter(is_superuser=True).exists():
             password = secrets.token_urlsafe(12)
-            admin = admin_create(username="admin", email="admin@localhost.localdomain", password=password)
+            admin = User.objects.create_superuser("admin", "admin@localhost.localdomain", password)
             # The supervisor reads the last line and shows it once; it is stored nowhere.
             self.stdout.write(json.dumps({"username": admin.username, "password": password}))

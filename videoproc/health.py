@@ -1,0 +1,81 @@
+"""`GET /healthz`: can the site take work right now?"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+
+import redis
+from celery.exceptions import CeleryError
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from kombu.exceptions import KombuError
+
+from engine import sandbox
+from videoproc import env
+from videoproc.celery import app
+
+log = logging.getLogger(__name__)
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> JsonResponse:
+    """200 with `{"status": "ok"}` when every part answers, else 503 that names the parts which do not."""
+    checks = {name: _answer(check) for name, check in _CHECKS.items()}
+    healthy = all(state == "ok" for state in checks.values())
+    body = {
+        "status": "ok" if healthy else "unavailable",
+        "checks": checks,
+        "sandbox": list(sandbox.layers()),
+    }
+    return JsonResponse(body, status=200 if healthy else 503)
+
+
+def _answer(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except (DatabaseError, redis.RedisError, KombuError, CeleryError, OSError) as error:
+        # The class alone: addresses and passwords of our servers are nobody's business.
+        log.warning("health check failed", exc_info=True)
+        return f"failed: {type(error).__name__}"
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "ok"
+
+
+def _broker() -> str:
+    client = redis.Redis.from_url(
+        settings.REDIS.for_redis(env.RedisAddress.BROKER), socket_timeout=2, socket_connect_timeout=2
+    )
+    with client:
+        client.ping()
+    return "ok"
+
+
+def _disk() -> str:
+    free = shutil.disk_usage(settings.MEDIA).free
+    return "ok" if free > settings.DISK_RESERVE_BYTES else "failed: below the reserve"
+
+
+def _workers() -> str:
+    """Both lanes need a worker that answers; `limit` ends the wait as soon as both did."""
+    replies = app.control.inspect(timeout=1.0, limit=2).ping() or {}
+    lanes = {name.partition("@")[0] for name in replies}
+    missing = {"short", "encode"} - lanes
+    return f"failed: no worker for {', '.join(sorted(missing))}" if missing else "ok"
+
+
+_CHECKS: dict[str, Callable[[], str]] = {
+    "database": _database,
+    "broker": _broker,
+    "disk": _disk,
+    "workers": _workers,
+}
