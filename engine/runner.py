@@ -1,17 +1,238 @@
-"""The only place that starts a media tool."""
+"""The only place that starts a media tool.
+
+One tool at a time, in the calling thread: its two pipes are read through one selector, so nothing waits on a
+full pipe and no helper thread outlives a call. While it runs, three things can end it: the stop event, the
+stall watchdog (no progress for a while, however long the whole takes) and, for probes, a wall-clock limit.
+Each kills the whole process group. If this process dies, the kernel kills the tool (`sandbox`).
+"""
 
 from __future__ import annotations
 
-from problems import Problem
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO
+
+from engine import sandbox
+from engine.progress import ProgressMeter
+from engine.types import Limits
+
+_TICK = 0.1
+_READ = 65_536
 
 
-class Stopped(Exception):  # noqa: N818 - it is a request obeyed, not an error
-    """The stop event was set; the tool's process group has been killed."""
+class Stopped(Exception):  # noqa: N818 - a request obeyed, not an error
+    """The stop event was set; the tool's process group has been killed and reaped."""
 
 
-class RunFailed(Problem):
-    """A media tool or the check of its output failed; `log` is the tail of its messages, paths removed."""
+class Ending(StrEnum):
+    """How a tool ended."""
 
-    def __init__(self, code: str, *, log: str = "", **data: object) -> None:
-        self.log = log
-        super().__init__(code, **data)
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    STALLED = "stalled"
+    TIMED_OUT = "timed_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a tool left. `code` is the exit status or the signal's number, by `ending`."""
+
+    ending: Ending
+    code: int
+    stdout: bytes
+    log: str
+    cpu_seconds: float
+
+    @property
+    def succeeded(self) -> bool:
+        return self.ending is Ending.EXITED and self.code == 0
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    limits: Limits,
+    stop: threading.Event,
+    meter: ProgressMeter | None = None,
+    seconds: float | None = None,
+    keep_stdout: int = 1024 * 1024,
+) -> Outcome:
+    """Run a media tool to its end inside the sandbox.
+
+    With a `meter`, stdout is progress and the stall watchdog is on; without one the last `keep_stdout` bytes
+    of stdout are returned. `seconds` limits the wall time. Raises Stopped when `stop` is set; every other
+    ending is told in the Outcome, for `failures` to judge.
+    """
+    if stop.is_set():
+        raise Stopped
+    process = subprocess.Popen(  # noqa: S603 - argv is built by commands.py from numbers and our own names
+        [*sandbox.prefix(limits), *argv],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        cwd=cwd,
+        env=sandbox.environment(),
+        start_new_session=True,
+    )
+    child = _Child(process, limits=limits, stop=stop, meter=meter, seconds=seconds, keep_stdout=keep_stdout)
+    with child:
+        return child.watch()
+
+
+class _Child:
+    """One running tool. Leaving the `with` block leaves no process and no pipe."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        *,
+        limits: Limits,
+        stop: threading.Event,
+        meter: ProgressMeter | None,
+        seconds: float | None,
+        keep_stdout: int,
+    ) -> None:
+        self._process = process
+        self._limits = limits
+        self._stop = stop
+        self._meter = meter
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._stdout = _Tail(keep_stdout)
+        self._stderr = _Tail(limits.log_bytes)
+        self._ended_by: Ending | None = None
+        self._status: int | None = None
+        self._cpu_seconds = 0.0
+        self._alive_at = time.monotonic()
+        self._looked_at = self._alive_at
+        self._life: tuple[object, ...] = ()
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is None:
+            self._kill()
+            self._reap(block=True)
+        for pipe in (self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def watch(self) -> Outcome:
+        """Read both pipes until the tool has ended."""
+        with selectors.DefaultSelector() as selector:
+            for pipe, sink in ((self._process.stdout, self._take_stdout), (self._process.stderr, self._stderr.add)):
+                assert pipe is not None  # noqa: S101 - both were asked for as pipes
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_READ, sink)
+            while selector.get_map():
+                for key, _ in selector.select(_TICK):
+                    if not _drain(key.fileobj, key.data):  # type: ignore[arg-type]  # the pipes above
+                        selector.unregister(key.fileobj)
+                self._judge()
+        pause = 0.001
+        while not self._reap(block=False):
+            self._judge()
+            time.sleep(pause)
+            pause = min(_TICK, pause * 2)
+        return self._outcome()
+
+    def _take_stdout(self, data: bytes) -> None:
+        if self._meter is None:
+            self._stdout.add(data)
+        else:
+            self._meter.feed(data)
+
+    def _judge(self) -> None:
+        """End the tool if it has to end; raises Stopped when that was asked for."""
+        if self._stop.is_set():
+            raise Stopped
+        now = time.monotonic()
+        if self._deadline is not None and now > self._deadline:
+            self._end(Ending.TIMED_OUT)
+        if self._meter is None or now - self._looked_at < _TICK:
+            return
+        self._looked_at = now
+        # Moving the index of an mp4 to its front reports nothing for minutes, but it does write.
+        life = (self._meter.position, _written_bytes(self._process.pid))
+        if life != self._life:
+            self._life, self._alive_at = life, now
+        elif now - self._alive_at > self._limits.stall_seconds:
+            self._end(Ending.STALLED)
+
+    def _end(self, ending: Ending) -> None:
+        if self._ended_by is None:
+            self._ended_by = ending
+            self._kill()
+
+    def _kill(self) -> None:
+        # The child is not reaped yet, so its number cannot have been given to anyone else.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _reap(self, *, block: bool) -> bool:
+        """Collect the child and its own CPU time (not that of other children of this process)."""
+        pid, status, usage = os.wait4(self._process.pid, 0 if block else os.WNOHANG)
+        if pid == 0:
+            return False
+        self._status = os.waitstatus_to_exitcode(status)
+        self._process.returncode = self._status
+        self._cpu_seconds = usage.ru_utime + usage.ru_stime
+        return True
+
+    def _outcome(self) -> Outcome:
+        status = self._status or 0
+        ending = self._ended_by or (Ending.SIGNALLED if status < 0 else Ending.EXITED)
+        return Outcome(
+            ending=ending,
+            code=abs(status),
+            stdout=bytes(self._stdout),
+            log=bytes(self._stderr).decode("utf-8", "replace"),
+            cpu_seconds=self._cpu_seconds,
+        )
+
+
+class _Tail:
+    """The last bytes of a stream that may be endless."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._data = bytearray()
+
+    def add(self, data: bytes) -> None:
+        self._data += data
+        if len(self._data) > 2 * self._size:
+            del self._data[: -self._size]
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._data[-self._size :])
+
+
+def _drain(pipe: IO[bytes], sink: object) -> bool:
+    """Pass on what is waiting in a pipe; False at its end."""
+    try:
+        data = os.read(pipe.fileno(), _READ)
+    except BlockingIOError:
+        return True
+    if data:
+        sink(data)  # type: ignore[operator]  # the selector hands its data back untyped
+    return bool(data)
+
+
+def _written_bytes(pid: int) -> int:
+    """Bytes the process has sent to storage; 0 where the system does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/io").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("write_bytes")), 0)
