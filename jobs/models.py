@@ -45,9 +45,13 @@ class Job(models.Model):
     INTAKE = "intake"
 
     id = PublicIdField(prefix="job", primary_key=True)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs", db_index=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs", db_index=False
+    )
     video = models.ForeignKey(Video, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs")
-    operation = models.ForeignKey(Operation, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs")
+    operation = models.ForeignKey(
+        Operation, on_delete=models.SET_NULL, null=True, blank=True, related_name="jobs"
+    )
     type = models.CharField(max_length=32, help_text="The operation's type, or intake")
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
     plan = models.JSONField(null=True, blank=True, help_text="engine.types.Plan")
@@ -84,14 +88,18 @@ class Job(models.Model):
                 condition=Q(status__in=["queued", "active", "paused", "completed", "failed", "cancelled"]),
                 name="job_status_known",
             ),
-            models.CheckConstraint(condition=Q(progress__gte=0, progress__lte=100), name="job_progress_per_cent"),
+            models.CheckConstraint(
+                condition=Q(progress__gte=0, progress__lte=100), name="job_progress_per_cent"
+            ),
             models.CheckConstraint(condition=Q(priority__in=Priority.values), name="job_priority_known"),
             models.CheckConstraint(
                 condition=Q(status__in=["completed", "failed", "cancelled"], finished_at__isnull=False)
                 | Q(status__in=["queued", "active", "paused"], finished_at=None),
                 name="job_finished_has_time",
             ),
-            models.CheckConstraint(condition=~Q(status="failed") | ~Q(error_code=""), name="job_failed_says_why"),
+            models.CheckConstraint(
+                condition=~Q(status="failed") | ~Q(error_code=""), name="job_failed_says_why"
+            ),
             # Two runs of one operation at once would be a second encode.
             models.UniqueConstraint(
                 fields=["operation"], condition=Q(finished_at=None), name="job_one_live_per_operation"
@@ -135,7 +143,9 @@ class Step(models.Model):
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=32)
     lane = models.CharField(max_length=8, choices=Lane)
-    priority = models.PositiveSmallIntegerField(choices=Priority, help_text="The job's, for the claim's index")
+    priority = models.PositiveSmallIntegerField(
+        choices=Priority, help_text="The job's, for the claim's index"
+    )
     needs = ArrayField(models.PositiveSmallIntegerField(), default=list, blank=True)
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
     attempt = models.PositiveSmallIntegerField(default=0)
@@ -157,7 +167,8 @@ class Step(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "position"], name="step_position_once"),
             models.CheckConstraint(
-                condition=Q(status__in=["queued", "active", "done", "failed", "cancelled"]), name="step_status_known"
+                condition=Q(status__in=["queued", "active", "done", "failed", "cancelled"]),
+                name="step_status_known",
             ),
             models.CheckConstraint(condition=Q(lane__in=["short", "encode"]), name="step_lane_known"),
             models.CheckConstraint(

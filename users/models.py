@@ -46,7 +46,9 @@ class Tier(models.Model):
                 condition=models.Q(name__in=["free", "pro", "enterprise"]), name="tier_name_known"
             ),
             models.CheckConstraint(condition=models.Q(concurrent_jobs__gte=1), name="tier_runs_something"),
-            models.CheckConstraint(condition=models.Q(priority__in=Priority.values), name="tier_priority_known"),
+            models.CheckConstraint(
+                condition=models.Q(priority__in=Priority.values), name="tier_priority_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -70,10 +72,14 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         constraints: ClassVar = [
             models.UniqueConstraint(
-                Lower("username"), name="user_username_unique", violation_error_message="This user name is taken."
+                Lower("username"),
+                name="user_username_unique",
+                violation_error_message="This user name is taken.",
             ),
             models.UniqueConstraint(
-                Lower("email"), name="user_email_unique", violation_error_message="This e-mail address is taken."
+                Lower("email"),
+                name="user_email_unique",
+                violation_error_message="This e-mail address is taken.",
             ),
             models.CheckConstraint(condition=~models.Q(email=""), name="user_email_present"),
         ]

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 
 class CursorPagination(pagination.CursorPagination):
-    """Newest first by id: ids are unique, never change and sort by time, so no page skips or repeats a row."""
+    """Newest first by id: ids are unique, never change and sort by time, so no row is skipped or repeated."""
 
     ordering = "-id"
     page_size = 50

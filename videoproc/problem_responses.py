@@ -78,29 +78,38 @@ def api_exception_handler(exception: Exception, context: dict[str, Any]) -> Resp
 
 
 def _as_problem(exception: Exception, context: dict[str, Any]) -> Problem | None:
-    match exception:
-        case Problem():
-            return exception
-        case exceptions.ValidationError():
-            return Problem("invalid_request", errors=tuple(_field_errors(exception.get_full_details(), "")))
-        case exceptions.ParseError():
-            return Problem("malformed_body", reason=str(exception.detail))
-        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
-            return Problem("not_authenticated")
-        case exceptions.PermissionDenied() | PermissionDenied():
-            code = "csrf_failed" if "CSRF" in str(exception) else "permission_denied"
-            return Problem(code)
-        case exceptions.NotFound() | Http404():
-            return Problem("not_found")
-        case exceptions.MethodNotAllowed():
-            return Problem("method_not_allowed", method=context["request"].method)
-        case exceptions.NotAcceptable():
-            return Problem("not_acceptable")
-        case exceptions.UnsupportedMediaType():
-            return Problem("unsupported_media_type", content_type=context["request"].content_type)
-        case exceptions.Throttled():
-            return Problem("throttled", wait=int(exception.wait or 0) + 1)
+    if isinstance(exception, Problem):
+        return exception
+    for kinds, translate in _TRANSLATIONS:
+        if isinstance(exception, kinds):
+            return translate(exception, context["request"])
     return None
+
+
+_Translation = tuple[tuple[type[Exception], ...], Callable[[Any, Any], Problem]]
+_TRANSLATIONS: tuple[_Translation, ...] = (
+    (
+        (exceptions.ValidationError,),
+        lambda e, _: Problem("invalid_request", errors=tuple(_field_errors(e.get_full_details(), ""))),
+    ),
+    ((exceptions.ParseError,), lambda e, _: Problem("malformed_body", reason=str(e.detail))),
+    (
+        (exceptions.NotAuthenticated, exceptions.AuthenticationFailed),
+        lambda *_: Problem("not_authenticated"),
+    ),
+    (
+        (exceptions.PermissionDenied, PermissionDenied),
+        lambda e, _: Problem("csrf_failed" if "CSRF" in str(e) else "permission_denied"),
+    ),
+    ((exceptions.NotFound, Http404), lambda *_: Problem("not_found")),
+    ((exceptions.MethodNotAllowed,), lambda _, request: Problem("method_not_allowed", method=request.method)),
+    ((exceptions.NotAcceptable,), lambda *_: Problem("not_acceptable")),
+    (
+        (exceptions.UnsupportedMediaType,),
+        lambda _, request: Problem("unsupported_media_type", content_type=request.content_type),
+    ),
+    ((exceptions.Throttled,), lambda e, _: Problem("throttled", wait=int(e.wait or 0) + 1)),
+)
 
 
 def _field_errors(details: Any, pointer: str) -> Iterator[FieldError]:

@@ -23,7 +23,9 @@ HTTPS = PUBLIC_URL.startswith("https:")
 DEBUG = env.flag("VIDEOPROC_DEBUG")
 SECRET_KEY = env.text("VIDEOPROC_SECRET_KEY")
 if not SECRET_KEY:
-    sys.exit("VIDEOPROC_SECRET_KEY is not set. `bin/up` makes one; elsewhere set it or VIDEOPROC_SECRET_KEY_FILE.")
+    sys.exit(
+        "VIDEOPROC_SECRET_KEY is not set. `bin/up` makes one; elsewhere set it or VIDEOPROC_SECRET_KEY_FILE."
+    )
 ALLOWED_HOSTS = [PUBLIC_HOST, "127.0.0.1", "localhost", *env.names("VIDEOPROC_ALLOWED_HOSTS")]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 

@@ -22,9 +22,7 @@ def watch_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
         connection.execute_wrappers.append(_timed)
 
 
-def _timed(
-    execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
-) -> Any:
+def _timed(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
     started = time.monotonic()
     try:
         return execute(sql, params, many, context)

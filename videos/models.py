@@ -29,7 +29,9 @@ class Video(models.Model):
         FAILED = "failed", "Failed"
 
     id = PublicIdField(prefix="vid", primary_key=True)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="videos", db_index=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="videos", db_index=False
+    )
     name = models.CharField(max_length=255)
     original_filename = models.CharField(max_length=255, blank=True)
     status = models.CharField(max_length=12, choices=Status, default=Status.PROCESSING)
@@ -86,7 +88,9 @@ class Upload(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     length = models.BigIntegerField(null=True, blank=True)
     offset = models.BigIntegerField(default=0)
-    video = models.OneToOneField(Video, on_delete=models.CASCADE, null=True, blank=True, related_name="upload")
+    video = models.OneToOneField(
+        Video, on_delete=models.CASCADE, null=True, blank=True, related_name="upload"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     expires_at = models.DateTimeField()
