@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uuid_utils.compat
 from django.core.exceptions import ValidationError
 from django.db import models
+
+if TYPE_CHECKING:
+    _UUIDField = models.UUIDField[Any, Any]
+else:  # django-stubs makes fields generic; Django itself does not
+    _UUIDField = models.UUIDField
 
 
 def public_id_new(prefix: str) -> str:
@@ -26,7 +31,7 @@ def public_id_is_valid(prefix: str, value: str) -> bool:
     return re.fullmatch(rf"{prefix}_[0-9a-f]{{32}}", value) is not None
 
 
-class PublicIdField(models.UUIDField[Any, Any]):
+class PublicIdField(_UUIDField):
     """A UUID column whose Python value is the prefixed public id."""
 
     def __init__(self, *, prefix: str, **options: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from videoproc import env
 
@@ -23,11 +23,12 @@ HTTPS = PUBLIC_URL.startswith("https:")
 DEBUG = env.flag("VIDEOPROC_DEBUG")
 SECRET_KEY = env.text("VIDEOPROC_SECRET_KEY")
 if not SECRET_KEY:
-    sys.exit(
+    raise ImproperlyConfigured(
         "VIDEOPROC_SECRET_KEY is not set. `bin/up` makes one; elsewhere set it or VIDEOPROC_SECRET_KEY_FILE."
     )
 ALLOWED_HOSTS = [PUBLIC_HOST, "127.0.0.1", "localhost", *env.names("VIDEOPROC_ALLOWED_HOSTS")]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+CSRF_FAILURE_VIEW = "videoproc.problem_responses.csrf_failure"
 
 INSTALLED_APPS = [
     "django.contrib.admin",
