@@ -158,6 +158,8 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_USERNAME_MIN_LENGTH = 2
 USERSESSIONS_TRACK_ACTIVITY = True
+# The edge is the one proxy, and it replaces what clients send; behind a socket there is no other address.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 if _smtp := env.text("VIDEOPROC_SMTP_HOST"):
     EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -195,6 +197,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {"login": "20/min", "register": "60/hour"},
+    "NUM_PROXIES": 1,
     "EXCEPTION_HANDLER": "videoproc.problem_responses.api_exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
