@@ -1,0 +1,22 @@
+// The one place that knows which player is used. Without it `<video controls>` works as it is.
+import Plyr from "plyr";
+
+const started = new WeakSet();
+
+export function startPlayer(media) {
+  if (started.has(media)) return;
+  started.add(media);
+  new Plyr(media, {
+    // Both would be fetched from a host of the player's makers otherwise.
+    iconUrl: media.dataset.icons,
+    blankVideo: media.dataset.blank,
+    controls: ["play-large", "play", "progress", "current-time", "duration", "mute", "volume", "settings", "pip", "fullscreen"],
+    settings: ["speed"],
+    speed: { selected: 1, options: [0.25, 0.5, 1, 1.5, 2] },
+    storage: { enabled: false },
+    keyboard: { focused: true, global: false },
+  });
+  media.addEventListener("error", () => {
+    document.getElementById(media.dataset.fallback)?.removeAttribute("hidden");
+  });
+}
