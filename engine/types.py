@@ -41,6 +41,7 @@ class VideoStream(Value):
     rotation: int = Field(default=0, description="Degrees clockwise to turn the picture for display.")
     pixel_format: str | None = None
     bit_depth: int = 8
+    reordered: bool = Field(default=False, description="Has B-frames: stored in another order than shown.")
     frame_rate: float | None = None
     frames: int | None = None
     duration: float | None = None

@@ -1,0 +1,148 @@
+"""From a run to argv. Pure: the same run gives the same words.
+
+No value here comes from a user as text except languages and titles, which the probe cleaned and which always
+follow their own option; names of files are ours. Filter values are escaped all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from engine.binaries import ffmpeg_path
+from engine.types import FileRecipe, Filter, Limits, Plan, Run, Scalar, StreamRecipe
+from engine.whitelist import UPLOADS, Reading
+
+_SPECIFIERS = {"video": "v", "audio": "a", "subtitle": "s"}
+
+
+def encode_argv(plan: Plan, run: Run, *, source: Path, work_dir: Path, limits: Limits) -> list[str]:
+    """The ffmpeg command for one run, progress on stdout."""
+    argv = [
+        *_start("info"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        "-filter_threads", str(limits.threads),
+        *_input(source, UPLOADS, limits, start=run.start, length=run.length),
+    ]  # fmt: skip
+    for recipe in run.files:
+        argv += _output(recipe, work_dir / plan.output_for(recipe.role).filename, limits)
+    return argv
+
+
+def decode_argv(
+    path: Path,
+    *,
+    reading: Reading,
+    limits: Limits,
+    start: float | None = None,
+    length: float | None = None,
+) -> list[str]:
+    """A command that decodes pictures and sound of (a part of) a file and throws them away.
+
+    stdout gets one line for each frame after a header that names each stream's size (`framecrc`).
+    """
+    return [
+        *_start("error"),
+        *_input(path, reading, limits, start=start, length=length),
+        "-map", "0:v?", "-map", "0:a?", "-threads", str(limits.threads), "-f", "framecrc", "pipe:1",
+    ]  # fmt: skip
+
+
+def measure_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
+    """A command that reads every packet without decoding; its progress ends at the true duration."""
+    return [
+        *_start("error"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(path, reading, limits),
+        "-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def generate_argv(graph: str, audio_graph: str | None, target: Path, *, seconds: float, threads: int) -> list[str]:
+    """A command that makes a clip out of nothing, for samples. The graphs are ours."""
+    sound = ["-f", "lavfi", "-i", audio_graph] if audio_graph else []
+    return [
+        *_start("error"), "-progress", "pipe:1",
+        "-f", "lavfi", "-i", graph, *sound, "-t", f"{seconds:.3f}",
+        "-c:v", "libx264", "-preset", "fast", "-crf", "23", "-pix_fmt", "yuv420p",
+        *(["-c:a", "aac", "-b:a", "160k", "-shortest"] if audio_graph else []),
+        "-threads", str(threads), "-movflags", "+faststart", "-f", "mp4", f"file:{target.absolute()}",
+    ]  # fmt: skip
+
+
+def _start(level: str) -> list[str]:
+    return [str(ffmpeg_path()), "-nostdin", "-hide_banner", "-y", "-nostats", "-loglevel", f"level+{level}"]
+
+
+def _input(
+    source: Path, reading: Reading, limits: Limits, *, start: float | None = None, length: float | None = None
+) -> list[str]:
+    argv = [*reading.arguments(limits), "-threads", str(limits.threads)]
+    if start is not None:
+        argv += ["-ss", f"{start:.3f}"]
+    # Nothing may run longer than the longest file allowed, whatever its timestamps say.
+    argv += ["-t", f"{min(length or limits.max_duration, limits.max_duration):.3f}"]
+    return [*argv, "-i", f"file:{source.absolute()}"]
+
+
+def _output(recipe: FileRecipe, target: Path, limits: Limits) -> list[str]:
+    argv: list[str] = []
+    for stream in recipe.streams:
+        argv += ["-map", f"0:{stream.source_index}"]
+    # Places, dates and devices in the source are nobody's business but its owner's.
+    argv += ["-map_metadata", "-1", "-map_chapters", "0" if recipe.chapters else "-1"]
+    counts: dict[str, int] = {}
+    for stream in recipe.streams:
+        position = counts.setdefault(stream.kind, 0)
+        counts[stream.kind] += 1
+        argv += _stream(stream, f"{_SPECIFIERS[stream.kind]}:{position}", limits)
+    if recipe.frames is not None:
+        argv += ["-frames:v", str(recipe.frames)]
+    argv += _options(recipe.options)
+    # Far apart streams are held back in memory until they meet; bound it as everything else.
+    argv += ["-max_muxing_queue_size", "4096", "-threads", str(limits.threads)]
+    return [*argv, "-f", recipe.muxer, f"file:{target.absolute()}"]
+
+
+def _stream(stream: StreamRecipe, specifier: str, limits: Limits) -> list[str]:
+    argv = [f"-c:{specifier}", "copy" if stream.action == "copy" else str(stream.encoder)]
+    if stream.filters:
+        argv += [f"-filter:{specifier}", filter_chain(stream.filters)]
+    argv += _options({**stream.options, **_own_threads(stream.encoder, limits)}, specifier)
+    if stream.language:
+        argv += [f"-metadata:s:{specifier}", f"language={stream.language}"]
+    if stream.title:
+        argv += [f"-metadata:s:{specifier}", f"title={stream.title}"]
+    marks = [name for name, on in (("default", stream.default), ("forced", stream.forced)) if on]
+    return [*argv, f"-disposition:{specifier}", "+".join(marks) or "0"]
+
+
+def _own_threads(encoder: str | None, limits: Limits) -> Mapping[str, Scalar]:
+    """Encoders that take their number of threads in their own way, and all cores otherwise."""
+    if encoder == "libx265":
+        return {"x265-params": f"pools={limits.threads}:frame-threads=1:log-level=warning"}
+    if encoder == "libsvtav1":
+        return {"svtav1-params": f"lp={limits.threads}"}
+    return {}
+
+
+def _options(options: Mapping[str, Scalar], specifier: str | None = None) -> list[str]:
+    suffix = f":{specifier}" if specifier else ""
+    return [word for key, value in options.items() for word in (f"-{key}{suffix}", str(value))]
+
+
+def filter_chain(filters: Iterable[Filter]) -> str:
+    """A chain as ffmpeg reads it."""
+    return ",".join(_filter(item) for item in filters)
+
+
+def _filter(item: Filter) -> str:
+    options = ":".join(f"{key}={_escaped(str(value))}" for key, value in item.options.items())
+    return f"{item.name}={options}" if options else item.name
+
+
+def _escaped(value: str) -> str:
+    """Escaped twice: once for the option's value, once for the graph around it."""
+    inner = re.sub(r"([\\':])", r"\\\1", value)
+    return re.sub(r"([\\'\[\],;])", r"\\\1", inner)

@@ -1,0 +1,120 @@
+"""From evidence to a code: what a tool's ending and its messages say about the cause.
+
+The table is read from the top; the first match wins, so causes outside the file (disk, memory) come before
+what they bring about (a damaged output). An exit status alone never decides: ffmpeg exits 0 on a full disk
+and 1 for a dozen unlike reasons.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.runner import Ending, Outcome
+from engine.types import Limits
+from problems import Problem
+
+
+class RunFailed(Problem):
+    """A media tool failed, or what it made is not right. `log` is the tail of its messages, paths removed."""
+
+    def __init__(self, code: str, *, log: str = "", **data: object) -> None:
+        self.log = log
+        super().__init__(code, **data)
+
+
+_Data = Callable[[re.Match[str], Limits], Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    pattern: re.Pattern[str]
+    code: str
+    data: _Data
+
+
+def _evidence(pattern: str, code: str, data: _Data = lambda _match, _limits: {}) -> _Evidence:
+    return _Evidence(re.compile(pattern, re.IGNORECASE | re.MULTILINE), code, data)
+
+
+_TABLE = (
+    _evidence(r"no space left on device|disk quota exceeded", "disk_full"),
+    _evidence(r"file too large", "output_too_large", lambda _, limits: {"limit": limits.max_output_bytes}),
+    _evidence(r"cannot allocate memory|out of memory|failed to allocate|malloc.*failed", "out_of_memory"),
+    _evidence(
+        r"picture size (?P<width>\d+)x(?P<height>\d+) exceeds specified max pixel count",
+        "too_large_dimensions",
+        lambda match, limits: {
+            "width": int(match["width"]),
+            "height": int(match["height"]),
+            "limit": limits.max_pixels,
+        },
+    ),
+    _evidence(
+        r"codec \((?P<codec>[\w.-]+)\) not on whitelist",
+        "unsupported_codec",
+        lambda match, _: {"kind": "stream's", "codec": match["codec"]},
+    ),
+    _evidence(
+        r"\[(?P<format>[\w,]+) @ [^\]]*\] (?:\[\w+\] )?format not on whitelist",
+        "unsupported_format",
+        lambda match, _: {"format": match["format"].split(",")[0]},
+    ),
+    _evidence(r"format not on whitelist", "unsupported_format", lambda _match, _limits: {"format": "found"}),
+    _evidence(
+        r"number of streams exceeds max_streams|max_streams.*exceeded",
+        "too_many_streams",
+        lambda _, limits: {"count": f"more than {limits.max_streams}", "limit": limits.max_streams},
+    ),
+    _evidence(r"\bcenc\b|encrypt|drm", "input_encrypted"),
+    _evidence(r"moov atom not found|file ended prematurely|partial file|truncat", "input_truncated"),
+)
+
+# Messages of decoders about what they read. They decide only where nothing else explains the failure.
+_DAMAGE = re.compile(
+    r"invalid data found|error while decoding|corrupt|non-existing pps|no frame|missing picture|invalid nal",
+    re.IGNORECASE,
+)
+
+
+def explained(log: str, limits: Limits) -> Problem | None:
+    """The problem that the messages name, or None when they name none."""
+    for evidence in _TABLE:
+        match = evidence.pattern.search(log)
+        if match:
+            return Problem(evidence.code, **evidence.data(match, limits))
+    return None
+
+
+def failure_of(outcome: Outcome, limits: Limits, *, log: str) -> RunFailed:
+    """Why an encode that did not succeed failed."""
+    if outcome.ending in (Ending.STALLED, Ending.TIMED_OUT):
+        return RunFailed("encoder_stalled", seconds=round(limits.stall_seconds), log=log)
+    if outcome.ending is Ending.SIGNALLED and outcome.code == signal.SIGXFSZ:
+        return RunFailed("output_too_large", limit=limits.max_output_bytes, log=log)
+    named = explained(outcome.log, limits)
+    if named is not None:
+        return RunFailed(named.code, log=log, **named.data)
+    if outcome.ending is Ending.SIGNALLED:
+        return RunFailed("encoder_crashed", signal=_signal_name(outcome.code), log=log)
+    if _DAMAGE.search(outcome.log):
+        return RunFailed("input_corrupt", log=log)
+    return RunFailed("encoder_failed", log=log)
+
+
+def without_paths(text: str, *paths: Path) -> str:
+    """The text with directories removed and control characters dropped: it is shown to users."""
+    for path in paths:
+        text = text.replace(f"{path}/", "").replace(str(path), path.name)
+    text = re.sub(r"(?:file:)?(?:/[\w.@+-]+)+/(?=[\w.@+-])", "", text)
+    return "".join(char for char in text if char in "\n\t" or char.isprintable())
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)

@@ -1,0 +1,107 @@
+"""Rules of pictures: sizes that fit, and the filter chain from a source stream to encodable frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from engine.types import Filter, VideoStream
+
+
+class Fit(StrEnum):
+    """How a picture meets a box of another shape."""
+
+    CONTAIN = "contain"
+    COVER = "cover"
+    STRETCH = "stretch"
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A picture scaled to `scaled` and then, for cover, cut around its middle to `size`."""
+
+    scaled: tuple[int, int]
+    size: tuple[int, int]
+
+
+def even(value: float) -> int:
+    """The nearest even number from 2 up: 4:2:0 pictures have no odd sides."""
+    return max(2, round(value / 2) * 2)
+
+
+def fitted(stream: VideoStream, *, width: int | None, height: int | None, fit: Fit, upscale: bool) -> Geometry:
+    """The geometry that brings the picture, as displayed, into the box. A missing side follows the shape."""
+    across, down = stream.display_width, stream.display_height
+    if width is None or height is None:
+        scale = (width / across) if width is not None else ((height or down) / down)
+        scale = scale if upscale else min(scale, 1.0)
+        return _plain(across * scale, down * scale)
+    if fit is Fit.STRETCH:
+        return _plain(*((width, height) if upscale else (min(width, across), min(height, down))))
+    if fit is Fit.CONTAIN:
+        scale = min(width / across, height / down)
+        scale = scale if upscale else min(scale, 1.0)
+        return _plain(across * scale, down * scale)
+    # Cover without enlarging keeps the shape of the box and makes the box smaller.
+    shrink = 1.0 if upscale else min(1.0, across / width, down / height)
+    box = (even(width * shrink), even(height * shrink))
+    scale = max(box[0] / across, box[1] / down)
+    scaled = (max(box[0], even(across * scale)), max(box[1], even(down * scale)))
+    return Geometry(scaled=scaled, size=box)
+
+
+def _plain(width: float, height: float) -> Geometry:
+    size = (even(width), even(height))
+    return Geometry(scaled=size, size=size)
+
+
+def natural(stream: VideoStream) -> Geometry:
+    """The size as displayed, made even."""
+    return _plain(stream.display_width, stream.display_height)
+
+
+def encodable(stream: VideoStream, geometry: Geometry, *, pixel_format: str = "yuv420p") -> tuple[Filter, ...]:
+    """The chain that turns decoded (and, by ffmpeg itself, rotated) frames into 8-bit frames of `geometry`.
+
+    Fields are woven into frames first, size comes before tone mapping because that is dear per pixel.
+    """
+    chain: list[Filter] = []
+    if stream.interlaced:
+        chain.append(Filter(name="bwdif", options={"mode": "send_frame", "deint": "interlaced"}))
+    displayed = (stream.display_width, stream.display_height)
+    if geometry.scaled != displayed or stream.sample_aspect != (1, 1):
+        chain.append(Filter(name="scale", options={"w": geometry.scaled[0], "h": geometry.scaled[1], "flags": "bicubic"}))
+    if geometry.size != geometry.scaled:
+        chain.append(Filter(name="crop", options={"w": geometry.size[0], "h": geometry.size[1]}))
+    if stream.hdr:
+        chain += _tone_mapping(stream)
+    chain.append(Filter(name="setsar", options={"sar": 1}))
+    chain.append(Filter(name="format", options={"pix_fmts": pixel_format}))
+    return tuple(chain)
+
+
+def _tone_mapping(stream: VideoStream) -> list[Filter]:
+    """From PQ or HLG light to the standard range, or the picture looks grey on ordinary screens."""
+    return [
+        Filter(
+            name="zscale",
+            options={
+                "tin": str(stream.color_transfer),
+                "pin": stream.color_primaries or "bt2020",
+                "min": stream.color_space or "bt2020nc",
+                "t": "linear",
+                "npl": 100,
+            },
+        ),
+        Filter(name="format", options={"pix_fmts": "gbrpf32le"}),
+        Filter(name="zscale", options={"p": "bt709"}),
+        Filter(name="tonemap", options={"tonemap": "hable", "desat": 0}),
+        Filter(name="zscale", options={"t": "bt709", "m": "bt709", "r": "tv"}),
+    ]
+
+
+def frame_rate_text(rate: float) -> str:
+    """A rate as the fraction broadcasters mean: 29.97003 is 30000/1001."""
+    fraction = Fraction(rate).limit_denominator(1001)
+    return f"{fraction.numerator}/{fraction.denominator}"
