@@ -93,7 +93,6 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- PostgreSQL -------------------------------------------------------------------------------------
 _postgres = env.postgres_url("DATABASE_URL") if env.text("DATABASE_URL") else {"NAME": "videoproc"}
