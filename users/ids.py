@@ -45,7 +45,8 @@ class PublicIdField(_UUIDField):
 
     def deconstruct(self) -> tuple[str, str, Any, dict[str, Any]]:
         name, path, args, options = super().deconstruct()
-        options.pop("default", None)
+        if options.get("default") == self.new:
+            del options["default"]
         options.pop("editable", None)
         return name, path, args, {**options, "prefix": self.prefix}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
-from django.core.validators import MinValueValidator
+from django.core.validators import MinLengthValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 from knox.models import AbstractAuthToken
@@ -59,6 +59,16 @@ class User(AbstractUser):
     """A person or a program with an account. Name and address are unique whatever their case."""
 
     id = PublicIdField(prefix="usr", primary_key=True)
+    # No "@": a name that looks like someone's address could be taken for it when signing in.
+    username = models.CharField(
+        max_length=150,
+        unique=True,
+        validators=[
+            MinLengthValidator(2),
+            RegexValidator(r"^[\w.+-]+\Z", "Use letters, digits and . + - _ only.", code="invalid_username"),
+        ],
+        error_messages={"unique": "This user name is taken."},
+    )
     email = models.EmailField(max_length=254)
     tier = models.ForeignKey(Tier, on_delete=models.PROTECT, default=Tier.Name.FREE, related_name="users")
     # Where set, they replace what the tier grants.
@@ -122,3 +132,14 @@ class ApiToken(AbstractAuthToken):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"
+
+
+class SocketTicket(models.Model):
+    """A pass for one WebSocket: used once, within seconds. Only its digest is stored."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="socket_tickets")
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.user_id} until {self.expires_at:%H:%M:%S}"

@@ -77,8 +77,10 @@ class Video(models.Model):
 class Upload(models.Model):
     """A resumable upload (tus 1.0.0). `offset` counts bytes that are on the disk for certain.
 
-    `length` stays empty while the client has deferred it. `video` is set once the last byte is there;
-    the row then only answers where the bytes went, until it expires.
+    `length` stays empty while the client has deferred it. When the last byte is there, the id of the
+    future video is written down first, then the bytes move to its place, then `video` is set: a crash
+    anywhere in between leaves enough to carry on. Afterwards the row only answers where the bytes went,
+    until it expires.
     """
 
     id = PublicIdField(prefix="upl", primary_key=True)

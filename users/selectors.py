@@ -1,0 +1,123 @@
+"""Everything that reads accounts, tokens and sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.db.models import Q, Value
+from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from knox.crypto import hash_token
+
+from users.models import ApiToken, User
+from users.passwords import MAXIMUM_LENGTH
+
+LAST_USED_GRAIN = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One way into an account that is open now. `name` is the token's name or the browser's user agent."""
+
+    id: str
+    kind: Literal["browser", "token"]
+    name: str
+    scope: str
+    ip: str | None
+    created_at: datetime
+    last_seen_at: datetime | None
+    expires_at: datetime | None
+    current: bool
+
+
+def user_by_credentials(*, login: str, password: str) -> User | None:
+    """The active user with this name or address (in any case) and this password.
+
+    An unknown name takes as long as a wrong password, so that neither shows which names exist.
+    """
+    user = _user_by_login(login)
+    if len(password) > MAXIMUM_LENGTH:
+        password = ""
+    if user is None:
+        User().set_password(password)
+        return None
+    return user if user.check_password(password) and user.is_active else None
+
+
+def user_by_token(text: str) -> tuple[User, ApiToken] | None:
+    """Whose token this is, in one query; None where it is unknown, expired or its user is not active.
+
+    Notes the time of use, at most once a minute.
+    """
+    now = timezone.now()
+    try:
+        digest = hash_token(text)
+    except UnicodeEncodeError:
+        return None
+    token = ApiToken.objects.select_related("user__tier").filter(pk=digest).first()
+    if token is None or (token.expiry is not None and token.expiry <= now) or not token.user.is_active:
+        return None
+    if token.last_used_at is None or token.last_used_at < now - LAST_USED_GRAIN:
+        ApiToken.objects.filter(pk=digest).update(last_used_at=now)
+    return token.user, token
+
+
+def browser_session_id(session_key: str) -> str:
+    """The public id of a browser session. The key itself would let its reader take the session over."""
+    return f"ses_{salted_hmac('users.browser_session', session_key, algorithm='sha256').hexdigest()[:32]}"
+
+
+def sessions_for(
+    user: User, *, current_session_key: str | None = None, current_token: ApiToken | None = None
+) -> list[SessionInfo]:
+    """Every browser session and token of this user that still opens the door, newest first."""
+    now = timezone.now()
+    tracked = {session.session_key: session for session in UserSession.objects.filter(user=user)}
+    expiries = Session.objects.filter(session_key__in=tracked, expire_date__gt=now).values_list(
+        "session_key", "expire_date"
+    )
+    found = [
+        SessionInfo(
+            id=browser_session_id(key),
+            kind="browser",
+            name=tracked[key].user_agent,
+            scope=ApiToken.Scope.WRITE,
+            ip=tracked[key].ip,
+            created_at=tracked[key].created_at,
+            last_seen_at=tracked[key].last_seen_at,
+            expires_at=expiry,
+            current=key == current_session_key,
+        )
+        for key, expiry in expiries
+    ]
+    found += [
+        SessionInfo(
+            id=token.public_id,
+            kind="token",
+            name=token.name,
+            scope=token.scope,
+            ip=None,
+            created_at=token.created,
+            last_seen_at=token.last_used_at,
+            expires_at=token.expiry,
+            current=current_token is not None and token.pk == current_token.pk,
+        )
+        for token in ApiToken.objects.filter(Q(expiry=None) | Q(expiry__gt=now), user=user)
+    ]
+    return sorted(found, key=lambda session: session.created_at, reverse=True)
+
+
+def _user_by_login(login: str) -> User | None:
+    if "\x00" in login:
+        return None
+    wanted = Lower(Value(login))
+    users = User.objects.select_related("tier").alias(
+        name_folded=Lower("username"), email_folded=Lower("email")
+    )
+    # A name holds no "@" and an address always does, so at most one row matches.
+    return users.filter(Q(name_folded=wanted) | Q(email_folded=wanted)).first()

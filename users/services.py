@@ -1,0 +1,209 @@
+"""Everything that changes accounts, tokens, sessions and socket tickets."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from problems import FieldError, Problem
+from users.models import ApiToken, SocketTicket, User
+from users.selectors import browser_session_id
+from users.validation import invalid_request
+
+LOGIN_TOKEN_LIFETIME = timedelta(days=7)
+TOKEN_LIFETIME_MAX = timedelta(days=365)
+TICKET_LIFETIME = timedelta(seconds=30)
+_CONSTRAINTS = {"user_username_unique": "username_taken", "user_email_unique": "email_taken"}
+
+
+def user_register(*, username: str, email: str, password: str) -> User:
+    """Make an account of the free tier. Raises `invalid_request` naming each wrong field."""
+    user = User(username=User.normalize_username(username), email=User.objects.normalize_email(email))
+    errors: list[FieldError] = []
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        errors = [_password_error(member, "/password") for member in error.error_list]
+    try:
+        user.full_clean(exclude={"password"})
+    except ValidationError as error:
+        errors = [*invalid_request(error).errors, *errors]
+    if errors:
+        raise Problem("invalid_request", errors=errors)
+    user.set_password(password)
+    with _taken_as_problem(), transaction.atomic():
+        user.save(force_insert=True)
+    return user
+
+
+def user_update(*, user: User, username: str | None = None, email: str | None = None) -> User:
+    """Change what is given. Raises `invalid_request`, also where a name or address is taken."""
+    if username is not None:
+        user.username = User.normalize_username(username)
+    if email is not None:
+        user.email = User.objects.normalize_email(email)
+    try:
+        user.full_clean(exclude={"password"})
+    except ValidationError as error:
+        raise invalid_request(error) from error
+    with _taken_as_problem(), transaction.atomic():
+        user.save(update_fields=["username", "email", "updated_at"])
+    return user
+
+
+def password_change(
+    *,
+    user: User,
+    current_password: str,
+    new_password: str,
+    keep_session_key: str | None = None,
+    keep_token: ApiToken | None = None,
+) -> None:
+    """Set a new password and end every other session and token of the account.
+
+    A page or endpoint that runs in a browser session calls Django's `update_session_auth_hash`
+    afterwards, or the session it keeps here ends all the same. Raises `wrong_password` and
+    `weak_password`.
+    """
+    if not user.check_password(current_password):
+        raise Problem(
+            "wrong_password", errors=[FieldError("/current_password", "wrong_password", "Not right.")]
+        )
+    try:
+        validate_password(new_password, user)
+    except ValidationError as error:
+        reason = " ".join(error.messages)
+        errors = [_password_error(member, "/new_password") for member in error.error_list]
+        raise Problem("weak_password", errors=errors, reason=reason) from error
+    user.set_password(new_password)
+    with transaction.atomic():
+        user.save(update_fields=["password", "updated_at"])
+        sessions_end_all(user=user, keep_session_key=keep_session_key, keep_token=keep_token)
+
+
+def user_delete(*, user: User) -> None:
+    """Remove the account and every row it owns. Its files have no row then and are swept up later."""
+    with transaction.atomic():
+        sessions_end_all(user=user)
+        user.delete()
+
+
+def token_create(
+    *, user: User, name: str, scope: str = ApiToken.Scope.WRITE, lifetime: timedelta = LOGIN_TOKEN_LIFETIME
+) -> tuple[ApiToken, str]:
+    """A token and its text, which cannot be shown again. Raises `invalid_request`."""
+    if (
+        not name.strip()
+        or scope not in ApiToken.Scope.values
+        or not timedelta(0) < lifetime <= TOKEN_LIFETIME_MAX
+    ):
+        raise Problem("invalid_request")
+    return ApiToken.objects.create(user, expiry=lifetime, name=name.strip()[:80], scope=scope)
+
+
+def token_revoke(*, token: ApiToken) -> None:
+    """End a token at once; ending it twice is no fault."""
+    ApiToken.objects.filter(pk=token.pk).delete()
+
+
+def session_end(*, user: User, session_id: str) -> None:
+    """End one browser session (`ses_…`) or token (`tok_…`) of this user. Raises `not_found`."""
+    for session in UserSession.objects.filter(user=user):
+        if browser_session_id(session.session_key) == session_id:
+            _browser_sessions_end([session.session_key])
+            return
+    tokens = {token.public_id: token for token in ApiToken.objects.filter(user=user)}
+    if session_id not in tokens:
+        raise Problem("not_found")
+    token_revoke(token=tokens[session_id])
+
+
+def sessions_end_all(
+    *, user: User, keep_session_key: str | None = None, keep_token: ApiToken | None = None
+) -> None:
+    """End all browser sessions and tokens of this user, except those to keep."""
+    sessions = UserSession.objects.filter(user=user)
+    if keep_session_key is not None:
+        sessions = sessions.exclude(session_key=keep_session_key)
+    tokens = ApiToken.objects.filter(user=user)
+    if keep_token is not None:
+        tokens = tokens.exclude(pk=keep_token.pk)
+    with transaction.atomic():
+        _browser_sessions_end(list(sessions.values_list("session_key", flat=True)))
+        tokens.delete()
+        SocketTicket.objects.filter(user=user).delete()
+
+
+def socket_ticket_create(*, user: User) -> str:
+    """The text of a pass for one WebSocket, good for 30 seconds and one use."""
+    text = secrets.token_urlsafe(32)
+    SocketTicket.objects.create(
+        digest=_ticket_digest(text), user=user, expires_at=timezone.now() + TICKET_LIFETIME
+    )
+    return text
+
+
+def socket_ticket_redeem(*, text: str) -> User | None:
+    """The active user this ticket was made for, or None. Of two callers at once only one gets the user."""
+    tickets = SocketTicket.objects.filter(digest=_ticket_digest(text), expires_at__gt=timezone.now())
+    ticket = tickets.select_related("user__tier").first()
+    if ticket is None:
+        return None
+    deleted, _ = tickets.delete()
+    return ticket.user if deleted == 1 and ticket.user.is_active else None
+
+
+def sessions_purge() -> int:
+    """Remove what has run out: browser sessions, tokens, tickets. Returns how many rows went."""
+    now = timezone.now()
+    gone = 0
+    for expired in (
+        Session.objects.filter(expire_date__lt=now),
+        ApiToken.objects.filter(expiry__lt=now),
+        SocketTicket.objects.filter(expires_at__lt=now),
+    ):
+        gone += expired.delete()[0]
+    live = Session.objects.values("session_key")
+    gone += (
+        UserSession.objects.filter(last_seen_at__lt=now - timedelta(hours=1))
+        .exclude(session_key__in=live)
+        .delete()[0]
+    )
+    return gone
+
+
+def _browser_sessions_end(keys: Collection[str]) -> None:
+    Session.objects.filter(session_key__in=keys).delete()
+    UserSession.objects.filter(session_key__in=keys).delete()
+
+
+def _ticket_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _password_error(error: ValidationError, pointer: str) -> FieldError:
+    return FieldError(pointer, error.code or "weak_password", " ".join(error.messages))
+
+
+@contextmanager
+def _taken_as_problem() -> Iterator[None]:
+    """Two requests at once may both pass validation; the database lets one through."""
+    try:
+        yield
+    except IntegrityError as error:
+        constraint = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
+        code = _CONSTRAINTS.get(constraint) or ("username_taken" if "username" in constraint else None)
+        if code is None:
+            raise
+        pointer = "/email" if code == "email_taken" else "/username"
+        raise Problem("invalid_request", errors=[FieldError(pointer, code, "Already in use.")]) from error

@@ -1,0 +1,111 @@
+"""Everything that reads videos, uploads, operations and outputs.
+
+The `*_get_for` functions are the only doors from an id to a row: what is not there, not the viewer's,
+in the trash or no id at all is one and the same `not_found`. Staff see other people's rows in the admin
+only.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TypeVar
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from problems import Problem
+from users.ids import public_id_is_valid
+from users.models import User
+from videos.models import Operation, Output, Upload, Video
+
+Viewer = User | AnonymousUser
+_Row = TypeVar("_Row", Video, Upload, Operation, Output)
+# A finished upload without its video means that its process ended in between.
+_STUCK_AFTER = timedelta(minutes=1)
+
+
+def videos_for(viewer: Viewer) -> QuerySet[Video]:
+    """The viewer's videos, without the trash; unordered."""
+    if not isinstance(viewer, User):
+        return Video.objects.none()
+    return Video.objects.filter(owner=viewer, deleted_at=None)
+
+
+def videos_matching(videos: QuerySet[Video], text: str) -> QuerySet[Video]:
+    """Those whose name contains every word of `text`, in any case and order."""
+    for word in text.replace("\x00", " ").split()[:10]:
+        videos = videos.filter(name__icontains=word)
+    return videos
+
+
+def video_get_for(viewer: Viewer, video_id: str) -> Video:
+    """Raises `not_found`."""
+    return _the_one(videos_for(viewer), "vid", video_id)
+
+
+def upload_get_for(viewer: Viewer, upload_id: str) -> Upload:
+    """Raises `not_found`."""
+    if not isinstance(viewer, User):
+        raise Problem("not_found")
+    return _the_one(Upload.objects.filter(owner=viewer), "upl", upload_id)
+
+
+def uploads_awaiting_video() -> list[str]:
+    """Ids of uploads that are complete but never became a video, for the recovery to finish."""
+    before = timezone.now() - _STUCK_AFTER
+    stuck = Upload.objects.filter(video=None, reserved_video_id__isnull=False, updated_at__lt=before)
+    return list(stuck.order_by("updated_at").values_list("pk", flat=True)[:100])
+
+
+def operations_for(viewer: Viewer) -> QuerySet[Operation]:
+    """Operations on the viewer's videos, without the trash; unordered."""
+    if not isinstance(viewer, User):
+        return Operation.objects.none()
+    return Operation.objects.filter(video__owner=viewer, video__deleted_at=None)
+
+
+def operations_of(video: Video) -> QuerySet[Operation]:
+    """A video's operations with their outputs, newest first. The caller came by the video lawfully."""
+    return video.operations.order_by("-id").prefetch_related("outputs")
+
+
+def operation_get_for(viewer: Viewer, operation_id: str) -> Operation:
+    """Raises `not_found`."""
+    return _the_one(operations_for(viewer).select_related("video"), "op", operation_id)
+
+
+def output_get_for(viewer: Viewer, output_id: str) -> Output:
+    """Raises `not_found`."""
+    if not isinstance(viewer, User):
+        raise Problem("not_found")
+    outputs = Output.objects.filter(operation__video__owner=viewer, operation__video__deleted_at=None)
+    return _the_one(outputs.select_related("operation"), "out", output_id)
+
+
+def storage_usage(user: User) -> int:
+    """Bytes that count against the quota: originals, results, and what unfinished uploads announced."""
+    videos = Video.objects.filter(owner=OuterRef("pk"), deleted_at=None)
+    outputs = Output.objects.filter(operation__video__owner=OuterRef("pk"), operation__video__deleted_at=None)
+    uploads = Upload.objects.filter(owner=OuterRef("pk"), video=None)
+    totals = User.objects.filter(pk=user.pk).annotate(
+        total=_sum_of(videos, "owner", F("size"))
+        + _sum_of(outputs, "operation__video__owner", F("size"))
+        + _sum_of(uploads, "owner", Coalesce("length", "offset"))
+    )
+    return totals.values_list("total", flat=True).get()
+
+
+def _sum_of(rows: QuerySet[_Row], owner: str, size: F | Coalesce) -> Coalesce:
+    per_owner = rows.order_by().values(owner).annotate(total=Sum(size)).values("total")
+    return Coalesce(
+        Subquery(per_owner, output_field=BigIntegerField()), Value(0), output_field=BigIntegerField()
+    )
+
+
+def _the_one(rows: QuerySet[_Row], prefix: str, public_id: str) -> _Row:
+    row = rows.filter(pk=public_id).first() if public_id_is_valid(prefix, public_id) else None
+    if row is None:
+        raise Problem("not_found")
+    return row

@@ -1,0 +1,1 @@
+"""Everything that changes videos, uploads, operations and outputs; one module for each."""

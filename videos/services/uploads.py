@@ -1,0 +1,154 @@
+"""Uploads: create, grow, finish, discard, expire.
+
+Bytes are written by `videos.tus`; here is what is true about them. `offset` only ever names bytes that
+were fsynced before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from problems import Problem
+from users.ids import public_id_new
+from users.models import User
+from videos import storage
+from videos.models import Upload
+from videos.names import filename_clean, name_clean
+from videos.selectors import storage_usage
+
+MAX_LENGTH = 2**63 - 1
+
+
+@transaction.atomic
+def upload_create(
+    *,
+    owner: User,
+    length: int | None,
+    filename: str = "",
+    title: str = "",
+    metadata: Mapping[str, str] | None = None,
+) -> Upload:
+    """Start an upload of `length` bytes, or of a length still unknown.
+
+    The declared length counts against the owner's quota at once, so that many empty uploads cannot
+    reserve more than is there. Raises `upload_empty`, `upload_too_large`, `quota_exceeded` and
+    `storage_full`.
+    """
+    # Two creations at once must see each other's length: they queue up at the owner's row.
+    owner = User.objects.select_for_update(of=["self"], no_key=True).select_related("tier").get(pk=owner.pk)
+    if length is not None:
+        _length_check(owner=owner, length=length, already_counted=0)
+    upload = Upload.objects.create(
+        owner=owner,
+        length=length,
+        filename=filename_clean(filename),
+        title=name_clean(title),
+        metadata=dict(metadata or {}),
+        expires_at=timezone.now() + settings.UPLOAD_LIFETIME,
+    )
+    storage.upload_file_create(upload.pk)
+    return upload
+
+
+@transaction.atomic
+def upload_length_set(*, upload: Upload, length: int) -> Upload:
+    """Tell the length that creation deferred; only once. Raises as `upload_create` does."""
+    owner = (
+        User.objects.select_for_update(of=["self"], no_key=True)
+        .select_related("tier")
+        .get(pk=upload.owner_id)
+    )
+    locked = _locked(upload)
+    if locked.length is not None or length < locked.offset:
+        raise Problem("upload_header_invalid", header="Upload-Length")
+    _length_check(owner=owner, length=length, already_counted=locked.offset)
+    locked.length = length
+    _reserve_when_complete(locked)
+    locked.save(update_fields=["length", "reserved_video_id", "updated_at"])
+    return locked
+
+
+def upload_room(*, upload: Upload) -> int:
+    """How many more bytes this upload may take now: up to its length, or up to what its owner may store."""
+    if upload.length is not None:
+        return upload.length - upload.offset
+    owner = User.objects.select_related("tier").get(pk=upload.owner_id)
+    quota_left = owner.storage_bytes_limit - storage_usage(owner)
+    return max(0, min(owner.max_file_bytes_limit - upload.offset, quota_left))
+
+
+@transaction.atomic
+def upload_advance(*, upload: Upload, from_offset: int, to_offset: int) -> Upload:
+    """Record that bytes up to `to_offset` are on the disk; their fsync must be done.
+
+    Raises `upload_offset_conflict` if the upload does not stand at `from_offset`, and `upload_gone`.
+    """
+    locked = _locked(upload)
+    if locked.offset != from_offset or to_offset < from_offset:
+        raise Problem("upload_offset_conflict", offset=locked.offset)
+    locked.offset = to_offset
+    locked.expires_at = timezone.now() + settings.UPLOAD_LIFETIME
+    _reserve_when_complete(locked)
+    locked.save(update_fields=["offset", "reserved_video_id", "expires_at", "updated_at"])
+    return locked
+
+
+@transaction.atomic
+def upload_discard(*, upload: Upload) -> None:
+    """Forget an upload and free its bytes. A video made from it stays; discarding twice is no fault."""
+    row = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+    if row is not None:
+        _discard_rows([row])
+
+
+def uploads_expire(*, batch: int = 500) -> int:
+    """Discard uploads past their time. Returns how many."""
+    gone = 0
+    while True:
+        with transaction.atomic():
+            expired = Upload.objects.select_for_update(skip_locked=True).filter(expires_at__lt=timezone.now())
+            rows = list(expired.order_by("expires_at")[:batch])
+            _discard_rows(rows)
+        gone += len(rows)
+        if len(rows) < batch:
+            return gone
+
+
+def _discard_rows(rows: list[Upload]) -> None:
+    Upload.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    for row in rows:
+        transaction.on_commit(lambda row=row: _free(row))  # type: ignore[misc]  # binds the row of this turn
+
+
+def _free(row: Upload) -> None:
+    storage.upload_discard(row.pk)
+    if row.video_id is None and row.reserved_video_id is not None:
+        storage.video_discard(row.reserved_video_id)
+
+
+def _locked(upload: Upload) -> Upload:
+    row = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+    if row is None or (row.video_id is None and row.expires_at <= timezone.now()):
+        raise Problem("upload_gone")
+    return row
+
+
+def _reserve_when_complete(upload: Upload) -> None:
+    if upload.offset == upload.length and upload.reserved_video_id is None:
+        upload.reserved_video_id = public_id_new("vid")
+
+
+def _length_check(*, owner: User, length: int, already_counted: int) -> None:
+    if length <= 0:
+        raise Problem("upload_empty")
+    limit = owner.max_file_bytes_limit
+    if length > limit:
+        raise Problem("upload_too_large", size=length, limit=limit)
+    used, quota = storage_usage(owner), owner.storage_bytes_limit
+    if used - already_counted + length > quota:
+        raise Problem("quota_exceeded", needed=length, used=used, limit=quota)
+    storage.room_check(length - already_counted)

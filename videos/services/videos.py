@@ -1,0 +1,188 @@
+"""Videos: from an upload to a ready video, the trash, and the sweep of bytes that nobody owns.
+
+A file moves before the row that names it is committed, and is removed after the row that named it is
+gone. So a crash leaves a file too many, never a row without its file; `media_sweep` takes the former.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from django.db import transaction
+from django.utils import timezone
+
+from engine.types import MediaInfo
+from problems import FieldError, Problem
+from videos import storage
+from videos.models import Output, Upload, Video
+from videos.names import name_clean, video_name
+
+TRASH_KEPT = timedelta(days=7)
+ORPHANS_KEPT = timedelta(hours=1)
+_BATCH = 500
+
+
+@transaction.atomic
+def video_create_from_upload(*, upload: Upload) -> Video:
+    """The video of a complete upload, in `processing`; a second call returns the same one.
+
+    1. The upload's row is locked, so of two callers one waits and then finds the video.
+    2. The bytes, fsynced when their offset was stored, are renamed to the place of the video's id. That
+       id was committed with the upload's last byte, so after a crash here the next call finds them there.
+    3. The rows are written; the caller's transaction commits them.
+
+    Raises `upload_gone`, `upload_offset_conflict` if bytes are missing, and `source_missing`.
+    """
+    locked = (
+        Upload.objects.select_for_update(of=["self"]).select_related("video").filter(pk=upload.pk).first()
+    )
+    if locked is None:
+        raise Problem("upload_gone")
+    if locked.video is not None:
+        return locked.video
+    if locked.reserved_video_id is None:
+        raise Problem("upload_offset_conflict", offset=locked.offset)
+    storage.adopt_if_there(storage.upload_path(locked.pk), storage.source_path(locked.reserved_video_id))
+    video = Video.objects.create(
+        pk=locked.reserved_video_id,
+        owner_id=locked.owner_id,
+        name=video_name(title=locked.title, filename=locked.filename),
+        original_filename=locked.filename,
+        size=locked.offset,
+    )
+    locked.video = video
+    locked.save(update_fields=["video", "updated_at"])
+    return video
+
+
+@transaction.atomic
+def video_intake_succeed(
+    *, video_id: str, media: MediaInfo, sha256: str, thumbnail: Path | None
+) -> Video | None:
+    """Make a video ready. The thumbnail's file moves to its place first.
+
+    Returns None, and changes nothing, if the video is gone or its intake ended already.
+    """
+    video = _processing(video_id)
+    if video is None:
+        return None
+    if thumbnail is not None:
+        storage.adopt(thumbnail, storage.thumbnail_path(video_id))
+    picture = media.main_video
+    video.status = Video.Status.READY
+    video.media_info = media.model_dump(mode="json")
+    video.container = media.container
+    video.sha256 = sha256
+    video.duration = media.duration
+    video.width = picture.display_width if picture else None
+    video.height = picture.display_height if picture else None
+    video.has_thumbnail = thumbnail is not None
+    video.save()
+    return video
+
+
+@transaction.atomic
+def video_intake_fail(*, video_id: str, problem: Problem) -> Video | None:
+    """Mark a video as unusable, say why, and free its bytes once that is committed.
+
+    Returns None, and changes nothing, if the video is gone or its intake ended already.
+    """
+    video = _processing(video_id)
+    if video is None:
+        return None
+    video.status = Video.Status.FAILED
+    video.error_code = problem.code
+    video.error_message = problem.detail
+    video.size = 0
+    video.save()
+    transaction.on_commit(lambda: storage.video_discard(video_id))
+    return video
+
+
+def video_rename(*, video: Video, name: str) -> Video:
+    """Raises `invalid_request` where nothing readable is left of the name."""
+    cleaned = name_clean(name)
+    if not cleaned:
+        raise Problem("invalid_request", errors=[FieldError("/name", "blank", "Give the video a name.")])
+    video.name = cleaned
+    video.save(update_fields=["name", "updated_at"])
+    return video
+
+
+def video_trash(*, video: Video) -> None:
+    """Delete, as its owner sees it. Its jobs stop by themselves; the bytes go a week later."""
+    Video.objects.filter(pk=video.pk, deleted_at=None).update(
+        deleted_at=timezone.now(), updated_at=timezone.now()
+    )
+
+
+def video_restore(*, video: Video) -> None:
+    """Take a video out of the trash, if it is still there."""
+    Video.objects.filter(pk=video.pk).update(deleted_at=None, updated_at=timezone.now())
+
+
+def videos_purge(*, trashed_before: timedelta = TRASH_KEPT) -> int:
+    """Remove what has been in the trash for long: rows, then bytes. Returns how many videos went."""
+    gone = 0
+    while True:
+        with transaction.atomic():
+            trash = Video.objects.select_for_update(skip_locked=True, of=["self"]).filter(
+                deleted_at__lt=timezone.now() - trashed_before
+            )
+            ids = list(trash.order_by("deleted_at").values_list("pk", flat=True)[:_BATCH])
+            outputs = list(Output.objects.filter(operation__video__in=ids).values_list("pk", flat=True))
+            Video.objects.filter(pk__in=ids).delete()
+        for video_id in ids:
+            storage.video_discard(video_id)
+        for output_id in outputs:
+            storage.output_discard(output_id)
+        gone += len(ids)
+        if len(ids) < _BATCH:
+            return gone
+
+
+def media_sweep(*, untouched_for: timedelta = ORPHANS_KEPT) -> int:
+    """Remove files that no row points to: of deleted accounts, and of crashes between a move and a commit.
+
+    What changed lately is left alone, because its row may be about to be committed. Returns how many
+    entries went.
+    """
+    before = time.time() - untouched_for.total_seconds()
+    gone = 0
+    for batch in _batches(storage.entries("uploads", untouched_since=before)):
+        known = set(Upload.objects.filter(pk__in=batch, video=None).values_list("pk", flat=True))
+        for orphan in set(batch) - known:
+            storage.upload_discard(orphan)
+            gone += 1
+    for batch in _batches(storage.entries("videos", untouched_since=before)):
+        kept = (
+            Video.objects.filter(pk__in=batch)
+            .exclude(status=Video.Status.FAILED)
+            .values_list("pk", flat=True)
+        )
+        # Moved already, while the row that will name it is still to be written.
+        reserved = Upload.objects.filter(reserved_video_id__in=batch, video=None)
+        known = {*kept, *reserved.values_list("reserved_video_id", flat=True)}
+        for orphan in set(batch) - known:
+            storage.video_discard(orphan)
+            gone += 1
+    for batch in _batches(storage.entries("outputs", untouched_since=before)):
+        known = set(Output.objects.filter(pk__in=batch).values_list("pk", flat=True))
+        for orphan in set(batch) - known:
+            storage.output_discard(orphan)
+            gone += 1
+    return gone
+
+
+def _processing(video_id: str) -> Video | None:
+    video = Video.objects.select_for_update().filter(pk=video_id, status=Video.Status.PROCESSING)
+    return video.first()
+
+
+def _batches(names: Iterator[str]) -> Iterator[Sequence[str]]:
+    while batch := list(islice(names, _BATCH)):
+        yield batch

@@ -1,0 +1,131 @@
+"""Where files are, and the only code that moves or removes them.
+
+    uploads/<upl_id>            bytes of an unfinished upload
+    videos/<vid_id>/source      the original
+    videos/<vid_id>/thumbnail.jpg
+    outputs/<out_id>/file       a published result
+    work/…                      scratch of running jobs, not ours
+
+All of it is on one file system, so a move is a rename: a file is at one place or at the other, whole.
+Names come from ids alone; nothing a user typed becomes part of a path.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from problems import Problem
+
+_FOLDER_MODE = 0o750
+_FILE_MODE = 0o640
+_NAME = re.compile(r"(?:upl|vid|out)_[0-9a-f]{32}")
+
+
+def upload_path(upload_id: str) -> Path:
+    return _folder("uploads") / _checked(upload_id)
+
+
+def source_path(video_id: str) -> Path:
+    return _folder("videos") / _checked(video_id) / "source"
+
+
+def thumbnail_path(video_id: str) -> Path:
+    return _folder("videos") / _checked(video_id) / "thumbnail.jpg"
+
+
+def output_path(output_id: str) -> Path:
+    return _folder("outputs") / _checked(output_id) / "file"
+
+
+def accel_path(path: Path) -> str:
+    """The value of `X-Accel-Redirect` with which the edge serves this file."""
+    return f"/{path.relative_to(settings.MEDIA)}"
+
+
+def upload_file_create(upload_id: str) -> None:
+    """An empty file for an upload's bytes, durable at once. Raises FileExistsError."""
+    path = upload_path(upload_id)
+    _make_folder(path.parent)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE))
+    sync_folder(path.parent)
+
+
+def adopt(origin: Path, target: Path) -> None:
+    """Move a file to its final place so that it survives a power cut; replaces what is there."""
+    with origin.open("rb") as file:
+        os.fchmod(file.fileno(), _FILE_MODE)
+        os.fsync(file.fileno())
+    _make_folder(target.parent)
+    origin.replace(target)
+    sync_folder(target.parent)
+    sync_folder(origin.parent)
+
+
+def adopt_if_there(origin: Path, target: Path) -> None:
+    """`adopt`, or nothing if an earlier try has moved the file already. Raises `source_missing`."""
+    if origin.exists():
+        adopt(origin, target)
+    elif not target.exists():
+        raise Problem("source_missing")
+
+
+def upload_discard(upload_id: str) -> None:
+    upload_path(upload_id).unlink(missing_ok=True)
+
+
+def video_discard(video_id: str) -> None:
+    shutil.rmtree(source_path(video_id).parent, ignore_errors=True)
+
+
+def output_discard(output_id: str) -> None:
+    shutil.rmtree(output_path(output_id).parent, ignore_errors=True)
+
+
+def room_check(needed: int) -> None:
+    """Raises `storage_full` where writing `needed` more bytes would eat into the disk's reserve."""
+    _make_folder(_folder("uploads"))
+    if shutil.disk_usage(settings.MEDIA).free - needed < settings.DISK_RESERVE_BYTES:
+        raise Problem("storage_full")
+
+
+def entries(kind: str, *, untouched_since: float) -> Iterator[str]:
+    """Names (ids) below `uploads`, `videos` or `outputs` last changed before this Unix time."""
+    try:
+        listing = os.scandir(_folder(kind))
+    except FileNotFoundError:
+        return
+    with listing:
+        for entry in listing:
+            if _NAME.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < untouched_since:
+                yield entry.name
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _folder(kind: str) -> Path:
+    return Path(settings.MEDIA) / kind
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("not an id")
+    return name
