@@ -49,9 +49,7 @@ VIDEO_CODECS: Mapping[str, VideoCodec] = {
     codec.name: codec
     for codec in (
         VideoCodec("h264", "H.264", "libx264", {"preset": "medium"}, _steps("crf", 28, 23, 19), 33e6, 0.07),
-        VideoCodec(
-            "hevc", "H.265", "libx265", {"preset": "fast"}, _steps("crf", 31, 26, 22), 22e6, 0.045
-        ),
+        VideoCodec("hevc", "H.265", "libx265", {"preset": "fast"}, _steps("crf", 31, 26, 22), 22e6, 0.045),
         VideoCodec(
             "vp9",
             "VP9",

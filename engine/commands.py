@@ -59,7 +59,9 @@ def measure_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
     ]  # fmt: skip
 
 
-def generate_argv(graph: str, audio_graph: str | None, target: Path, *, seconds: float, threads: int) -> list[str]:
+def generate_argv(
+    graph: str, audio_graph: str | None, target: Path, *, seconds: float, threads: int
+) -> list[str]:
     """A command that makes a clip out of nothing, for samples. The graphs are ours."""
     sound = ["-f", "lavfi", "-i", audio_graph] if audio_graph else []
     return [

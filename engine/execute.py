@@ -1,13 +1,29 @@
-"""Runs one step of a plan: ffmpeg, verification, checksums, fsync. The jobs floor calls only this."""
+"""Runs one step of a plan: ffmpeg, verification, checksums, fsync. The jobs floor calls only this.
+
+Everything it writes is inside `work_dir`, which belongs to one attempt. It never touches the source, never
+publishes, and may be killed at any instant: what it leaves then is only scratch.
+"""
 
 from __future__ import annotations
 
+import errno
+import shlex
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.types import Artifact, Limits, Plan, Progress
+from engine import commands, runner
+from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
+from engine.progress import ProgressMeter, ProgressReporter
+from engine.storage import sha256_of, sync_directory, sync_file
+from engine.types import Artifact, Limits, OutputPlan, Plan, Progress, Run, StepPlan
+from engine.verify import verify
+from problems import Problem
+
+# Running is nearly all of the work; verification and checksums fill the rest of the bar.
+_RUNS_END = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +45,103 @@ def execute(
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
 ) -> StepResult:
-    """Run the step at `position`."""
-    raise NotImplementedError
+    """Run the step at `position` and hand back its verified files, on disk to stay.
+
+    `on_progress` is called in this thread, at most four times a second, never falling, with 1.0 only after
+    every check has passed. Raises RunFailed (a Problem with `log`) when a tool or a check fails,
+    Problem("source_missing"), and runner.Stopped within a second after `stop` is set; by then no process of
+    this step is left.
+    """
+    step = next(item for item in plan.steps if item.position == position)
+    if not source.is_file():
+        raise Problem("source_missing")
+    work_dir.mkdir(parents=True, exist_ok=True)
+    execution = _Execution(plan, step, source, work_dir, limits, ProgressReporter(on_progress), stop)
+    try:
+        return execution.run()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunFailed("disk_full", log=execution.log) from error
+        raise
+
+
+class _Execution:
+    """One step on its way: what all its parts share."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        step: StepPlan,
+        source: Path,
+        work_dir: Path,
+        limits: Limits,
+        reporter: ProgressReporter,
+        stop: threading.Event,
+    ) -> None:
+        self._plan = plan
+        self._step = step
+        self._source = source
+        self._work_dir = work_dir
+        self._limits = limits
+        self._reporter = reporter
+        self._stop = stop
+        self._cpu_seconds = 0.0
+        self._log = ""
+
+    @property
+    def log(self) -> str:
+        """The tail of everything the tools said, fit to be shown."""
+        return self._log[-self._limits.log_bytes :]
+
+    def run(self) -> StepResult:
+        total = sum(run.expected_duration for run in self._step.runs) or 1.0
+        done = 0.0
+        for run in self._step.runs:
+            begin, done = done, done + run.expected_duration
+            self._encode(run, begin / total * _RUNS_END, done / total * _RUNS_END)
+        self._reporter(Progress(fraction=_RUNS_END), urgent=True)
+        roles = [file.role for run in self._step.runs for file in run.files]
+        artifacts = tuple(self._finish(self._plan.output_for(role)) for role in roles)
+        sync_directory(self._work_dir)
+        self._reporter(Progress(fraction=1.0, eta_seconds=0.0), urgent=True)
+        return StepResult(artifacts=artifacts, cpu_seconds=self._cpu_seconds, log=self.log)
+
+    def _encode(self, run: Run, begin: float, end: float) -> None:
+        argv = commands.encode_argv(
+            self._plan, run, source=self._source, work_dir=self._work_dir, limits=self._limits
+        )
+        meter = ProgressMeter(run.expected_duration, self._reporter, begin=begin, end=end)
+        started = time.monotonic()
+        outcome = runner.run(argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, meter=meter)
+        self._cpu_seconds += outcome.cpu_seconds
+        words = [Path(argv[0]).name, *argv[1:]]
+        self._add(f"$ {shlex.join(words)}\n{outcome.log.rstrip()}\n")
+        self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
+        if not outcome.succeeded:
+            raise failure_of(outcome, self._limits, log=self.log)
+
+    def _finish(self, output: OutputPlan) -> Artifact:
+        path = self._work_dir / output.filename
+        try:
+            verified = verify(path, output, limits=self._limits, stop=self._stop)
+        except RunFailed as problem:
+            self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
+            raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
+        self._cpu_seconds += verified.cpu_seconds
+        for check in verified.verification.report:
+            self._add(f"{output.filename}: {check.name}: {check.actual}, as expected\n")
+        sync_file(path)
+        return Artifact(
+            role=output.role,
+            path=path,
+            extension=output.extension,
+            content_type=output.content_type,
+            size=path.stat().st_size,
+            sha256=sha256_of(path, stop=self._stop),
+            media_info=verified.media,
+            verification=verified.verification,
+        )
+
+    def _add(self, text: str) -> None:
+        self._log += without_paths(text, self._work_dir, self._source.parent)
+        self._log = self._log[-2 * self._limits.log_bytes :]

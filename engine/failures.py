@@ -105,6 +105,14 @@ def failure_of(outcome: Outcome, limits: Limits, *, log: str) -> RunFailed:
     return RunFailed("encoder_failed", log=log)
 
 
+def cause_of_bad_output(problem: RunFailed, limits: Limits, *, log: str) -> RunFailed:
+    """The cause behind a failed check: a tool that exited 0 may still have said that the disk is full."""
+    named = explained(log, limits)
+    if named is not None and named.code in ("disk_full", "output_too_large", "out_of_memory"):
+        return RunFailed(named.code, log=log, **named.data)
+    return RunFailed(problem.code, log=log, **problem.data)
+
+
 def without_paths(text: str, *paths: Path) -> str:
     """The text with directories removed and control characters dropped: it is shown to users."""
     for path in paths:

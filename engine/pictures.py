@@ -30,7 +30,9 @@ def even(value: float) -> int:
     return max(2, round(value / 2) * 2)
 
 
-def fitted(stream: VideoStream, *, width: int | None, height: int | None, fit: Fit, upscale: bool) -> Geometry:
+def fitted(
+    stream: VideoStream, *, width: int | None, height: int | None, fit: Fit, upscale: bool
+) -> Geometry:
     """The geometry that brings the picture, as displayed, into the box. A missing side follows the shape."""
     across, down = stream.display_width, stream.display_height
     if width is None or height is None:
@@ -61,7 +63,9 @@ def natural(stream: VideoStream) -> Geometry:
     return _plain(stream.display_width, stream.display_height)
 
 
-def encodable(stream: VideoStream, geometry: Geometry, *, pixel_format: str = "yuv420p") -> tuple[Filter, ...]:
+def encodable(
+    stream: VideoStream, geometry: Geometry, *, pixel_format: str = "yuv420p"
+) -> tuple[Filter, ...]:
     """The chain that turns decoded (and, by ffmpeg itself, rotated) frames into 8-bit frames of `geometry`.
 
     Fields are woven into frames first, size comes before tone mapping because that is dear per pixel.
@@ -71,7 +75,11 @@ def encodable(stream: VideoStream, geometry: Geometry, *, pixel_format: str = "y
         chain.append(Filter(name="bwdif", options={"mode": "send_frame", "deint": "interlaced"}))
     displayed = (stream.display_width, stream.display_height)
     if geometry.scaled != displayed or stream.sample_aspect != (1, 1):
-        chain.append(Filter(name="scale", options={"w": geometry.scaled[0], "h": geometry.scaled[1], "flags": "bicubic"}))
+        chain.append(
+            Filter(
+                name="scale", options={"w": geometry.scaled[0], "h": geometry.scaled[1], "flags": "bicubic"}
+            )
+        )
     if geometry.size != geometry.scaled:
         chain.append(Filter(name="crop", options={"w": geometry.size[0], "h": geometry.size[1]}))
     if stream.hdr:

@@ -64,7 +64,11 @@ def video_obstacle(media: MediaInfo, stream: VideoStream, container: Container) 
         return f"{container.label} files do not carry {label} in a way that players understand"
     if stream.rotation and not container.keeps_rotation:
         return f"{container.label} cannot store that the picture is turned"
-    if stream.codec == "h264" and stream.pixel_format not in ("yuv420p", "yuvj420p", None) and container.name != "mkv":
+    if (
+        stream.codec == "h264"
+        and stream.pixel_format not in ("yuv420p", "yuvj420p", None)
+        and container.name != "mkv"
+    ):
         return f"few players can show H.264 with {stream.pixel_format} pixels"
     if media.container == "avi" and stream.reordered:
         return "AVI does not store in which order its frames are shown"
@@ -166,7 +170,9 @@ def _notes(stream: VideoStream, shape: Geometry) -> str:
 def _video_bits(media: MediaInfo, stream: VideoStream) -> float:
     if stream.bit_rate:
         return stream.bit_rate * media.duration
-    return max(0.0, media.size * 8 - sum((track.bit_rate or 128_000) * media.duration for track in media.audio))
+    return max(
+        0.0, media.size * 8 - sum((track.bit_rate or 128_000) * media.duration for track in media.audio)
+    )
 
 
 # -------------------------------------------------------------------------------------------------- sound
@@ -315,7 +321,12 @@ def leftovers(media: MediaInfo, used: VideoStream | None) -> list[StreamDecision
         decisions.append(_dropped("video", stream.index, stream.codec, why))
     for other in media.others:
         decisions.append(
-            _dropped("data", other.index, other.codec, f"A stream of kind {other.kind} has no use outside its source.")
+            _dropped(
+                "data",
+                other.index,
+                other.codec,
+                f"A stream of kind {other.kind} has no use outside its source.",
+            )
         )
     return decisions
 

@@ -61,7 +61,9 @@ def probe(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event
         "-print_format", "json", "-show_format", "-show_streams", "-show_chapters",
         "-i", f"file:{path.absolute()}",
     ]  # fmt: skip
-    outcome = runner.run(argv, cwd=path.parent, limits=limits, stop=stop, seconds=limits.probe_seconds, keep_stdout=8 * 1024**2)
+    outcome = runner.run(
+        argv, cwd=path.parent, limits=limits, stop=stop, seconds=limits.probe_seconds, keep_stdout=8 * 1024**2
+    )
     log = without_paths(outcome.log, path.parent)
     if not outcome.succeeded:
         named = explained(outcome.log, limits)
@@ -74,7 +76,9 @@ def probe(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event
     return Probed(media=_media_info(path, answer), warnings=log, cpu_seconds=outcome.cpu_seconds)
 
 
-def last_packet_end(path: Path, after: float, *, reading: Reading, limits: Limits, stop: threading.Event) -> tuple[float | None, str]:
+def last_packet_end(
+    path: Path, after: float, *, reading: Reading, limits: Limits, stop: threading.Event
+) -> tuple[float | None, str]:
     """When the last packet of the file ends, in the file's own time, reading on from `after` seconds.
 
     None when nothing can be read from there. Also returns what the demuxer complained about.
@@ -128,7 +132,11 @@ def _media_info(path: Path, answer: _Json) -> MediaInfo:
         audio=tuple(_audio(stream) for stream in streams if stream.get("codec_type") == "audio"),
         subtitles=tuple(_subtitle(stream) for stream in streams if stream.get("codec_type") == "subtitle"),
         others=tuple(
-            OtherStream(index=int(stream["index"]), kind=str(stream.get("codec_type") or "unknown"), codec=stream.get("codec_name"))
+            OtherStream(
+                index=int(stream["index"]),
+                kind=str(stream.get("codec_type") or "unknown"),
+                codec=stream.get("codec_name"),
+            )
             for stream in streams
             if stream.get("codec_type") not in ("video", "audio", "subtitle")
         ),

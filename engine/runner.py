@@ -131,7 +131,10 @@ class _Child:
     def watch(self) -> Outcome:
         """Read both pipes until the tool has ended."""
         with selectors.DefaultSelector() as selector:
-            for pipe, sink in ((self._process.stdout, self._take_stdout), (self._process.stderr, self._stderr.add)):
+            for pipe, sink in (
+                (self._process.stdout, self._take_stdout),
+                (self._process.stderr, self._stderr.add),
+            ):
                 assert pipe is not None  # noqa: S101 - both were asked for as pipes
                 os.set_blocking(pipe.fileno(), False)
                 selector.register(pipe, selectors.EVENT_READ, sink)

@@ -1,0 +1,95 @@
+"""Puts parts together into a whole plan of one step. Operations end here; segments will end elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.containers import Container
+from engine.plan import (
+    Part,
+    audio_parts,
+    estimated_seconds,
+    estimated_size,
+    expectation,
+    leftovers,
+    subtitle_parts,
+)
+from engine.types import (
+    Expectation,
+    FileRecipe,
+    Lane,
+    MediaInfo,
+    OutputPlan,
+    Plan,
+    Run,
+    StepPlan,
+    StreamDecision,
+)
+
+
+def video_plan(
+    operation: str, media: MediaInfo, container: Container, picture: Part, *, summary: str
+) -> Plan:
+    """One video file from one picture part, with every sound and subtitle track that the container holds."""
+    sound, silent = audio_parts(media, container)
+    subtitles, unread = subtitle_parts(media, container)
+    parts = [picture, *sound, *subtitles]
+    used = next(stream for stream in media.video if stream.index == picture.recipe.source_index)
+    return file_plan(
+        operation,
+        media,
+        container,
+        parts,
+        role="video",
+        summary=summary,
+        left_out=[*silent, *unread, *leftovers(media, used)],
+    )
+
+
+def file_plan(
+    operation: str,
+    media: MediaInfo,
+    container: Container,
+    parts: list[Part],
+    *,
+    role: str,
+    summary: str,
+    left_out: Iterable[StreamDecision],
+) -> Plan:
+    """One file made of these parts in one run of one step."""
+    output = output_plan(container, role, expectation(media, container, parts))
+    recipe = FileRecipe(
+        role=role,
+        muxer=container.muxer,
+        streams=tuple(part.recipe for part in parts),
+        options=dict(container.muxer_options),
+        chapters=container.chapters and bool(media.chapters),
+    )
+    encodes = any(part.recipe.action == "encode" and part.recipe.kind != "subtitle" for part in parts)
+    step = StepPlan(
+        position=0,
+        kind="encode" if encodes else "remux",
+        lane=Lane.ENCODE if encodes else Lane.SHORT,
+        runs=(Run(expected_duration=output.expectation.duration or media.duration, files=(recipe,)),),
+    )
+    decisions = sorted([*(part.decision for part in parts), *left_out], key=lambda item: item.source_index)
+    return Plan(
+        operation=operation,
+        summary=summary,
+        streams=tuple(decisions),
+        outputs=(output,),
+        steps=(step,),
+        estimated_size=estimated_size(parts),
+        estimated_seconds=estimated_seconds(parts),
+    )
+
+
+def output_plan(container: Container, role: str, expected: Expectation) -> OutputPlan:
+    """An output in this container, with its names for the web."""
+    return OutputPlan(
+        role=role,
+        container=container.name,
+        extension=container.extension,
+        content_type=container.content_type,
+        expectation=expected,
+    )

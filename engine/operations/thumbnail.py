@@ -1,0 +1,131 @@
+"""thumbnail: still pictures out of a video."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from engine.operation import OperationType
+from engine.parameters import WHOLE, Parameters, Pixels, Seconds
+from engine.plan import leftovers, main_video
+from engine.stills import still_output, still_run, still_size
+from engine.types import Lane, MediaInfo, Plan, StepPlan, StreamDecision, VideoStream
+from problems import Problem
+
+_DEFAULT_POSITION = 0.1
+
+
+class PictureFormat(StrEnum):
+    """Kinds of still pictures that can be written."""
+
+    JPG = "jpg"
+    PNG = "png"
+    WEBP = "webp"
+
+
+PictureCount = Annotated[int, Field(ge=1, le=50), WHOLE]
+
+
+class ThumbnailParameters(Parameters):
+    """One picture at a moment, or several spread evenly; without either, one from the tenth part."""
+
+    at: Seconds | None = Field(
+        default=None,
+        title="Moment",
+        description="Seconds from the start, or HH:MM:SS.mmm.",
+        examples=["00:00:05"],
+    )
+    count: PictureCount | None = Field(
+        default=None, title="Number", description="Take this many pictures, spread evenly.", examples=[5]
+    )
+    width: Pixels | None = Field(
+        default=None,
+        title="Width",
+        description="Width in pixels; the height follows. Never larger than the source. Empty keeps the size.",
+        examples=[640],
+    )
+    format: PictureFormat = Field(
+        default=PictureFormat.JPG, title="Format", description="The kind of picture to make."
+    )
+
+    @field_validator("count")
+    @classmethod
+    def _one_way_to_choose(cls, count: int | None, info: ValidationInfo) -> int | None:
+        if count is not None and info.data.get("at") is not None:
+            raise PydanticCustomError("conflict", "Give a moment or a number of pictures, not both.")
+        return count
+
+
+def _plan(parameters: ThumbnailParameters, media: MediaInfo) -> Plan:
+    stream = main_video(media)
+    moments = _moments(parameters, media, stream)
+    size = still_size(stream, parameters.width)
+    roles = (
+        ["thumbnail"]
+        if len(moments) == 1
+        else [f"thumbnail_{number:02d}" for number in range(1, len(moments) + 1)]
+    )
+    container = parameters.format.value
+    runs = tuple(
+        still_run(stream, role=role, at=moment, size=size, container=container)
+        for role, moment in zip(roles, moments, strict=True)
+    )
+    pictures = "one picture" if len(moments) == 1 else f"{len(moments)} pictures"
+    others = [
+        StreamDecision(
+            kind=kind,
+            source_index=track.index,
+            action="drop",
+            codec=track.codec,
+            why="A picture has no use for it.",
+        )
+        for kind, tracks in (("audio", media.audio), ("subtitle", media.subtitles))
+        for track in tracks
+    ]
+    decision = StreamDecision(
+        kind="video",
+        source_index=stream.index,
+        action="encode",
+        codec=container,
+        why=f"Drawn as {pictures} of {size[0]}x{size[1]}.",
+    )
+    return Plan(
+        operation="thumbnail",
+        summary=f"{pictures.capitalize()} of {size[0]}x{size[1]} as {container.upper()}.",
+        streams=tuple(
+            sorted([decision, *others, *leftovers(media, stream)], key=lambda item: item.source_index)
+        ),
+        outputs=tuple(still_output(role, size=size, container=container) for role in roles),
+        steps=(StepPlan(position=0, kind="thumbnail", lane=Lane.SHORT, runs=runs),),
+        estimated_size=round(size[0] * size[1] * 0.2 * len(moments)),
+        estimated_seconds=round(0.3 + 0.3 * len(moments), 1),
+    )
+
+
+def _moments(parameters: ThumbnailParameters, media: MediaInfo, stream: VideoStream) -> list[float]:
+    length = min(media.duration, stream.duration or media.duration)
+    # The last frame begins one frame before the end; half of one more is for rounding.
+    last = max(0.0, length - 1.5 / (stream.frame_rate or 25.0))
+    if parameters.at is not None:
+        if parameters.at > media.duration:
+            reason = (
+                f"The moment {parameters.at:g} s was asked for; the video ends at {media.duration:.3f} s."
+            )
+            raise Problem("parameters_do_not_fit", reason=reason)
+        return [min(parameters.at, last)]
+    if parameters.count is not None:
+        return [min(length * (number + 0.5) / parameters.count, last) for number in range(parameters.count)]
+    return [min(length * _DEFAULT_POSITION, last)]
+
+
+OPERATION = OperationType(
+    type="thumbnail",
+    title="Thumbnail",
+    description="Take still pictures out of the video.",
+    icon="image",
+    Parameters=ThumbnailParameters,
+    plan=_plan,
+)

@@ -1,0 +1,124 @@
+"""What a person may ask of an operation: the base model, shared field types, and errors people can act on.
+
+One pydantic model per operation is the only declaration of its parameters: the API's validation, the HTML
+form, the OpenAPI schema and the documentation all come from it. So every field carries a title, a
+description and its bounds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from problems import FieldError, Problem
+
+MAX_SECONDS = 86_400.0
+_CLOCK = re.compile(r"(?:(?:(\d{1,3}):)?([0-5]?\d):)?(\d{1,6}(?:\.\d{1,6})?)")
+
+
+class Parameters(BaseModel):
+    """Base of every operation's parameters: unknown keys, infinities and NaN are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+def _not_a_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "Must be a whole number, not true or false.")
+    return value
+
+
+def parse_time(value: object) -> float:
+    """Seconds from a number or from `SS.mmm`, `MM:SS.mmm` or `HH:MM:SS.mmm`, to the millisecond."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return round(float(value), 3)
+    found = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise PydanticCustomError("time", "Must be seconds, such as 90.5, or a time, such as 00:01:30.500.")
+    hours, minutes, seconds = found.groups()
+    if minutes is not None and float(seconds) >= 60:  # noqa: PLR2004 - a minute
+        raise PydanticCustomError("time", "The seconds of a time such as 00:01:30 must be less than 60.")
+    return round(int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds), 3)
+
+
+def _parse_bitrate(value: object) -> object:
+    """Kilobits per second as a number, or as people write it for ffmpeg: `128k`."""
+    if isinstance(value, str) and re.fullmatch(r"\d{1,6}k", value.strip(), re.IGNORECASE):
+        return int(value.strip()[:-1])
+    return _not_a_boolean(value)
+
+
+WHOLE = BeforeValidator(_not_a_boolean)
+"""Goes last into an Annotated int, so that the bounds before it reach the JSON Schema."""
+
+Pixels = Annotated[int, Field(ge=16, le=8192), WHOLE]
+
+Seconds = Annotated[
+    float,
+    Field(ge=0, le=MAX_SECONDS),
+    BeforeValidator(parse_time),
+    WithJsonSchema(
+        {
+            "type": ["number", "string"],
+            "format": "timecode",
+            "minimum": 0,
+            "maximum": MAX_SECONDS,
+            "pattern": r"^(?:(?:\d{1,3}:)?[0-5]?\d:)?\d{1,6}(?:\.\d{1,6})?$",
+            "examples": [90, 12.5, "00:01:30.500"],
+        }
+    ),
+]
+
+Kilobits = Annotated[
+    int,
+    Field(ge=32, le=512),
+    BeforeValidator(_parse_bitrate),
+    WithJsonSchema({"type": "integer", "minimum": 32, "maximum": 512, "examples": [128, 192]}),
+]
+
+
+def validated(model: type[Parameters], raw: Mapping[str, object]) -> Parameters:
+    """The parameters as the model reads them. Raises Problem("invalid_parameters") naming each wrong field."""
+    try:
+        return model.model_validate(dict(raw))
+    except ValidationError as error:
+        errors = [_field_error(model, item) for item in error.errors(include_url=False)]
+        raise Problem("invalid_parameters", errors=errors) from None
+
+
+# pydantic's kind of error -> our code and sentence. The context fills the placeholders.
+_SENTENCES: Mapping[str, tuple[str, str]] = {
+    "missing": ("required", "This is required."),
+    "greater_than_equal": ("too_small", "Must be at least {ge:g}."),
+    "greater_than": ("too_small", "Must be more than {gt:g}."),
+    "less_than_equal": ("too_large", "Must be at most {le:g}."),
+    "less_than": ("too_large", "Must be less than {lt:g}."),
+    "int_type": ("not_an_integer", "Must be a whole number."),
+    "int_parsing": ("not_an_integer", "Must be a whole number."),
+    "int_parsing_size": ("not_an_integer", "Must be a whole number of sane size."),
+    "int_from_float": ("not_an_integer", "Must be a whole number, without a fraction."),
+    "float_type": ("not_a_number", "Must be a number."),
+    "float_parsing": ("not_a_number", "Must be a number."),
+    "finite_number": ("not_a_number", "Must be a finite number."),
+    "bool_type": ("not_a_boolean", "Must be true or false."),
+    "bool_parsing": ("not_a_boolean", "Must be true or false."),
+    "enum": ("not_a_choice", "Must be one of {expected}."),
+    "literal_error": ("not_a_choice", "Must be one of {expected}."),
+    "time": ("not_a_time", "{message}"),
+    "string_type": ("not_a_text", "Must be a text."),
+}
+
+
+def _field_error(model: type[Parameters], item: ErrorDetails) -> FieldError:
+    path = [str(part) for part in item["loc"]]
+    pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in ("parameters", *path))
+    if item["type"] == "extra_forbidden":
+        known = ", ".join(model.model_fields)
+        return FieldError(pointer, "unknown", f"There is no such parameter. Known are: {known}.")
+    context: dict[str, Any] = {"message": item["msg"], **item.get("ctx", {})}
+    code, sentence = _SENTENCES.get(item["type"], (item["type"], "{message}"))
+    return FieldError(pointer, code, sentence.format_map(context))

@@ -1,0 +1,214 @@
+"""Looks at what was made before anyone else may: is it what the plan promised?
+
+An exit status proves nothing. Each output is probed and compared with its Expectation, and its beginning and
+end are decoded. The report is kept with the file, also when everything is right.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import commands, runner
+from engine.failures import RunFailed, without_paths
+from engine.probe import probe
+from engine.progress import ProgressMeter, ProgressReporter
+from engine.types import (
+    AudioStream,
+    Check,
+    Expectation,
+    ExpectedStream,
+    Limits,
+    MediaInfo,
+    OutputPlan,
+    SubtitleStream,
+    Verification,
+    VideoStream,
+)
+from engine.whitelist import RESULTS
+
+_SAMPLE_SECONDS = 2.0
+_SIZE_SLACK = 1  # rounding of pixels that are not square
+
+# ffprobe guesses the length of these from their bit rate; only reading them through tells.
+_MEASURED = frozenset({"aac", "mp3"})
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A file that is what it should be."""
+
+    media: MediaInfo
+    verification: Verification
+    cpu_seconds: float
+
+
+class _Inspection:
+    """One file being checked; gathers lines of the report and CPU seconds."""
+
+    def __init__(self, path: Path, expected: Expectation, limits: Limits, stop: threading.Event) -> None:
+        self.path = path
+        self.expected = expected
+        # Files of our own may be as large as the limits let them become.
+        self.limits = limits
+        self.stop = stop
+        self.checks: list[Check] = []
+        self.cpu_seconds = 0.0
+        self.log = ""
+
+    def note(self, name: str, *, passed: bool, expected: object, actual: object) -> bool:
+        self.checks.append(Check(name=name, passed=passed, expected=str(expected), actual=str(actual)))
+        return passed
+
+
+def verify(path: Path, output: OutputPlan, *, limits: Limits, stop: threading.Event) -> Verified:
+    """Check a finished file against its plan.
+
+    Raises RunFailed("output_invalid") with the failed checks as reason, and runner.Stopped.
+    """
+    inspection = _Inspection(path, output.expectation, limits, stop)
+    size = path.stat().st_size if path.is_file() else 0
+    media: MediaInfo | None = None
+    if inspection.note("not empty", passed=size > 0, expected="more than 0 bytes", actual=f"{size} bytes"):
+        media = _probe(inspection)
+    if media is not None:
+        _compare(inspection, media)
+    report = Verification(report=tuple(inspection.checks))
+    if media is None or not report.passed:
+        raise _failure(inspection, report)
+    return Verified(media=media, verification=report, cpu_seconds=inspection.cpu_seconds)
+
+
+def _failure(inspection: _Inspection, report: Verification) -> RunFailed:
+    failed = [
+        f"{check.name} should be {check.expected} and is {check.actual}"
+        for check in report.report
+        if not check.passed
+    ]
+    return RunFailed("output_invalid", reason="; ".join(failed) + ".", log=inspection.log)
+
+
+def _probe(inspection: _Inspection) -> MediaInfo | None:
+    try:
+        probed = probe(inspection.path, reading=RESULTS, limits=inspection.limits, stop=inspection.stop)
+    except RunFailed as problem:
+        inspection.log += problem.log
+        inspection.note("readable", passed=False, expected="a readable file", actual=problem.detail)
+        return None
+    inspection.cpu_seconds += probed.cpu_seconds
+    if inspection.expected.picture or probed.media.container not in _MEASURED:
+        return probed.media
+    return probed.media.model_copy(update={"duration": _measured(inspection)})
+
+
+def _measured(inspection: _Inspection) -> float:
+    """The length by reading every packet."""
+    meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
+    argv = commands.measure_argv(inspection.path, reading=RESULTS, limits=inspection.limits)
+    outcome = runner.run(
+        argv, cwd=inspection.path.parent, limits=inspection.limits, stop=inspection.stop, meter=meter
+    )
+    inspection.cpu_seconds += outcome.cpu_seconds
+    return meter.position[0]
+
+
+def _compare(inspection: _Inspection, media: MediaInfo) -> None:
+    expected = inspection.expected
+    inspection.note(
+        "container",
+        passed=media.container == expected.container,
+        expected=expected.container,
+        actual=media.container,
+    )
+    _compare_streams(inspection, media)
+    if expected.picture:
+        _decode_picture(inspection)
+        return
+    if expected.duration is not None:
+        inspection.note(
+            "duration",
+            passed=abs(media.duration - expected.duration) <= expected.duration_tolerance,
+            expected=f"{expected.duration:.3f} s within {expected.duration_tolerance:g} s",
+            actual=f"{media.duration:.3f} s",
+        )
+    _decode_sample(inspection, "beginning", start=None)
+    if media.duration > _SAMPLE_SECONDS:
+        _decode_sample(inspection, "end", start=media.duration - _SAMPLE_SECONDS)
+
+
+def _compare_streams(inspection: _Inspection, media: MediaInfo) -> None:
+    by_kind: dict[str, tuple[VideoStream | AudioStream | SubtitleStream, ...]] = {
+        "video": media.video,
+        "audio": media.audio,
+        "subtitle": media.subtitles,
+    }
+    for kind, found in by_kind.items():
+        wanted = [stream for stream in inspection.expected.streams if stream.kind == kind]
+        codecs = [stream.codec for stream in wanted]
+        actual = [stream.codec for stream in found]
+        if wanted or found:
+            inspection.note(
+                f"{kind} streams", passed=actual == codecs, expected=_listed(codecs), actual=_listed(actual)
+            )
+        for stream, real in zip(wanted, found, strict=False):
+            if isinstance(real, VideoStream) and stream.width is not None and not inspection.expected.picture:
+                _compare_size(inspection, stream, real.display_width, real.display_height)
+
+
+def _compare_size(inspection: _Inspection, wanted: ExpectedStream, width: int, height: int) -> None:
+    slack = _SIZE_SLACK if wanted.copied else 0
+    fits = abs(width - (wanted.width or 0)) <= slack and abs(height - (wanted.height or 0)) <= slack
+    inspection.note(
+        "picture size", passed=fits, expected=f"{wanted.width}x{wanted.height}", actual=f"{width}x{height}"
+    )
+
+
+def _decode_sample(inspection: _Inspection, name: str, *, start: float | None) -> None:
+    """Decode two seconds. Damage in a copied stream was in the source: it is told, not held against the copy."""
+    copied = any(stream.copied for stream in inspection.expected.streams)
+    frames, errors, _ = _decode(inspection, start=start, length=_SAMPLE_SECONDS)
+    passed = frames > 0 and (copied or not errors)
+    actual = f"{frames} frames" + (f", {errors} errors" if errors else "")
+    inspection.note(f"decodes at its {name}", passed=passed, expected="frames without errors", actual=actual)
+
+
+def _decode_picture(inspection: _Inspection) -> None:
+    """Decode a still picture whole; its size comes from the decoder, as some probes cannot open PNG."""
+    frames, errors, size = _decode(inspection, start=None, length=None)
+    inspection.note(
+        "decodes",
+        passed=frames == 1 and not errors,
+        expected="1 picture",
+        actual=f"{frames}, {errors} errors",
+    )
+    wanted = inspection.expected.streams[0]
+    _compare_size(inspection, wanted, *size)
+
+
+def _decode(
+    inspection: _Inspection, *, start: float | None, length: float | None
+) -> tuple[int, int, tuple[int, int]]:
+    """Frames decoded, errors told, and the size of the first picture stream."""
+    argv = commands.decode_argv(
+        inspection.path, reading=RESULTS, limits=inspection.limits, start=start, length=length
+    )
+    outcome = runner.run(
+        argv,
+        cwd=inspection.path.parent,
+        limits=inspection.limits,
+        stop=inspection.stop,
+        seconds=10 * inspection.limits.probe_seconds,
+    )
+    inspection.cpu_seconds += outcome.cpu_seconds
+    inspection.log += without_paths(outcome.log, inspection.path.parent)
+    text = outcome.stdout.decode("ascii", "replace")
+    frames = sum(1 for line in text.splitlines() if line[:1].isdigit())
+    errors = len(re.findall(r"\[(?:error|fatal|panic)\]", outcome.log)) + (0 if outcome.succeeded else 1)
+    found = re.search(r"^#dimensions 0: (\d+)x(\d+)", text, re.MULTILINE)
+    return frames, errors, (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "none"
