@@ -52,7 +52,9 @@ class Video(models.Model):
     class Meta:
         indexes: ClassVar = [
             # The library page: one owner's videos, newest first, and the paging behind it.
-            models.Index("owner", "-id", name="video_owner_newest", condition=models.Q(deleted_at=None)),
+            models.Index(
+                fields=["owner", "-id"], name="video_owner_newest", condition=models.Q(deleted_at=None)
+            ),
             # The library's search box: name contains the words.
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
         ]
@@ -100,7 +102,7 @@ class Upload(models.Model):
     class Meta:
         indexes: ClassVar = [
             # The clean-up of abandoned uploads.
-            models.Index("expires_at", name="upload_expiry"),
+            models.Index(fields=["expires_at"], name="upload_expiry"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=models.Q(offset__gte=0), name="upload_offset_not_negative"),
@@ -146,7 +148,7 @@ class Operation(models.Model):
     class Meta:
         indexes: ClassVar = [
             # The operations panel: one video's operations, newest first.
-            models.Index("video", "-id", name="operation_video_newest"),
+            models.Index(fields=["video", "-id"], name="operation_video_newest"),
         ]
         constraints: ClassVar = [
             # Also answers "is there already such an operation?".
