@@ -84,11 +84,13 @@ class User(AbstractUser):
             models.UniqueConstraint(
                 Lower("username"),
                 name="user_username_unique",
+                violation_error_code="username_taken",
                 violation_error_message="This user name is taken.",
             ),
             models.UniqueConstraint(
                 Lower("email"),
                 name="user_email_unique",
+                violation_error_code="email_taken",
                 violation_error_message="This e-mail address is taken.",
             ),
             models.CheckConstraint(condition=~models.Q(email=""), name="user_email_present"),

@@ -18,15 +18,11 @@ from users import selectors, services
 from users.form_problems import problem_show
 from users.forms import DeleteAccountForm, PasswordForm, ProfileForm, TokenForm
 from users.models import User
-
-
-def _viewer(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # noqa: S101 - login_required saw to it
-    return request.user
+from users.viewer import viewer_of
 
 
 def _page(request: HttpRequest, *, status: int = 200, template: str = "users/account.html", **forms: Any) -> HttpResponse:
-    viewer = _viewer(request)
+    viewer = viewer_of(request)
     sessions = selectors.sessions_for(viewer, current_session_key=request.session.session_key)
     context = {
         "profile_form": ProfileForm(initial={"username": viewer.username, "email": viewer.email}),
@@ -56,7 +52,7 @@ def profile_update(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             # A copy, so that a refused name does not show in the page's head.
-            services.user_update(user=User.objects.get(pk=_viewer(request).pk), **form.cleaned_data)
+            services.user_update(user=User.objects.get(pk=viewer_of(request).pk), **form.cleaned_data)
         except Problem as problem:
             problem_show(form, problem)
         else:
@@ -71,7 +67,7 @@ def profile_update(request: HttpRequest) -> HttpResponse:
 def password_update(request: HttpRequest) -> HttpResponse:
     """Set a new password; this browser stays signed in."""
     form = PasswordForm(request.POST, prefix="password")
-    viewer = _viewer(request)
+    viewer = viewer_of(request)
     if form.is_valid():
         try:
             services.password_change(
@@ -95,7 +91,7 @@ def token_create(request: HttpRequest) -> HttpResponse:
     template = "users/tokens.html" if request.headers.get("HX-Request") else "users/account.html"
     if form.is_valid():
         _, text = services.token_create(
-            user=_viewer(request),
+            user=viewer_of(request),
             name=form.cleaned_data["name"],
             scope=form.cleaned_data["scope"],
             lifetime=form.lifetime,
@@ -108,7 +104,7 @@ def token_create(request: HttpRequest) -> HttpResponse:
 @require_POST
 def session_end(request: HttpRequest, session_id: str) -> HttpResponse:
     """End one browser session or API token."""
-    services.session_end(user=_viewer(request), session_id=session_id)
+    services.session_end(user=viewer_of(request), session_id=session_id)
     messages.success(request, "It is ended and cannot be used any more.")
     return redirect("account")
 
@@ -117,7 +113,7 @@ def session_end(request: HttpRequest, session_id: str) -> HttpResponse:
 @require_POST
 def sessions_end_all(request: HttpRequest) -> HttpResponse:
     """End every session and token except this browser's."""
-    services.sessions_end_all(user=_viewer(request), keep_session_key=request.session.session_key)
+    services.sessions_end_all(user=viewer_of(request), keep_session_key=request.session.session_key)
     messages.success(request, "Every other session and every API token is ended.")
     return redirect("account")
 
@@ -127,7 +123,7 @@ def sessions_end_all(request: HttpRequest) -> HttpResponse:
 @require_POST
 def account_delete(request: HttpRequest) -> HttpResponse:
     """Remove the account with everything in it."""
-    viewer = _viewer(request)
+    viewer = viewer_of(request)
     form = DeleteAccountForm(request.POST, user=viewer, prefix="delete")
     if not form.is_valid():
         return _page(request, status=422, delete_form=form)
