@@ -87,9 +87,11 @@ def video_intake_succeed(
 
 @transaction.atomic
 def video_intake_fail(*, video_id: str, problem: Problem) -> Video | None:
-    """Mark a video as unusable, say why, and free its bytes once that is committed.
+    """Mark a video as unusable and say why.
 
-    Returns None, and changes nothing, if the video is gone or its intake ended already.
+    Its bytes are freed once that is committed, unless the fault was ours: then they stay for
+    `video_intake_restart`. Returns None, and changes nothing, if the video is gone or its intake ended
+    already.
     """
     video = _processing(video_id)
     if video is None:
@@ -97,9 +99,26 @@ def video_intake_fail(*, video_id: str, problem: Problem) -> Video | None:
     video.status = Video.Status.FAILED
     video.error_code = problem.code
     video.error_message = problem.detail
-    video.size = 0
+    if not problem.retryable:
+        video.size = 0
+        transaction.on_commit(lambda: storage.video_discard(video_id))
     video.save()
-    transaction.on_commit(lambda: storage.video_discard(video_id))
+    return video
+
+
+@transaction.atomic
+def video_intake_restart(*, video_id: str) -> Video | None:
+    """Let a video whose intake failed by our fault be inspected again.
+
+    Returns None, and changes nothing, where its bytes are gone or it did not fail.
+    """
+    failed = Video.objects.select_for_update().filter(pk=video_id, status=Video.Status.FAILED, size__gt=0)
+    video = failed.first()
+    if video is None:
+        return None
+    video.status = Video.Status.PROCESSING
+    video.error_code = video.error_message = ""
+    video.save()
     return video
 
 
@@ -161,7 +180,7 @@ def media_sweep(*, untouched_for: timedelta = ORPHANS_KEPT) -> int:
     for batch in _batches(storage.entries("videos", untouched_since=before)):
         kept = (
             Video.objects.filter(pk__in=batch)
-            .exclude(status=Video.Status.FAILED)
+            .exclude(status=Video.Status.FAILED, size=0)
             .values_list("pk", flat=True)
         )
         # Moved already, while the row that will name it is still to be written.
