@@ -87,7 +87,7 @@ class Site:
     def python(
         self, name: str, *arguments: str, ready: Callable[[], bool], clear: Path | None = None
     ) -> Service:
-        """A service that is a Python module of this environment; `clear` is a stale socket or mark to remove."""
+        """A service that is a Python module of this environment; `clear` is a stale file to remove first."""
         return Service(
             name=name,
             argv=[sys.executable, "-m", *arguments],

@@ -216,9 +216,7 @@ class Supervisor:
             if child.service.ready():
                 self._note_ready(child)
             elif now - child.started_at > service_seconds:
-                self.say(
-                    f"{child.service.name} is not ready after {service_seconds:.0f} s; starting it again"
-                )
+                self.say(f"{child.service.name} is not ready after {service_seconds:.0f} s; restarting it")
                 process.signal_group(child.popen, signal.SIGKILL)
                 child.popen.wait()
 
