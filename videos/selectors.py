@@ -52,6 +52,13 @@ def upload_get_for(viewer: Viewer, upload_id: str) -> Upload:
     return _the_one(Upload.objects.filter(owner=viewer), "upl", upload_id)
 
 
+def uploads_unfinished_for(viewer: User) -> QuerySet[Upload]:
+    """The viewer's uploads that still miss bytes and have not expired, newest first."""
+    return Upload.objects.filter(
+        owner=viewer, video=None, reserved_video_id=None, expires_at__gt=timezone.now()
+    ).order_by("-id")
+
+
 def uploads_awaiting_video() -> list[str]:
     """Ids of uploads that are complete but never became a video, for the recovery to finish."""
     before = timezone.now() - _STUCK_AFTER
