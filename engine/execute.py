@@ -56,7 +56,15 @@ def execute(
     if not source.is_file():
         raise Problem("source_missing")
     work_dir.mkdir(parents=True, exist_ok=True)
-    execution = _Execution(plan, step, source, work_dir, limits, ProgressReporter(on_progress), stop)
+    execution = _Execution(
+        plan=plan,
+        step=step,
+        source=source,
+        work_dir=work_dir,
+        limits=limits,
+        reporter=ProgressReporter(on_progress),
+        stop=stop,
+    )
     try:
         return execution.run()
     except OSError as error:
@@ -70,6 +78,7 @@ class _Execution:
 
     def __init__(
         self,
+        *,
         plan: Plan,
         step: StepPlan,
         source: Path,

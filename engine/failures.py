@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.runner import Ending, Outcome
 from engine.types import Limits
@@ -21,12 +22,12 @@ from problems import Problem
 class RunFailed(Problem):
     """A media tool failed, or what it made is not right. `log` is the tail of its messages, paths removed."""
 
-    def __init__(self, code: str, *, log: str = "", **data: object) -> None:
+    def __init__(self, code: str, *, log: str = "", **data: Any) -> None:
         self.log = log
         super().__init__(code, **data)
 
 
-_Data = Callable[[re.Match[str], Limits], Mapping[str, object]]
+_Data = Callable[[re.Match[str], Limits], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,6 @@ def _evidence(pattern: str, code: str, data: _Data = lambda _match, _limits: {})
 _TABLE = (
     _evidence(r"no space left on device|disk quota exceeded", "disk_full"),
     _evidence(r"file too large", "output_too_large", lambda _, limits: {"limit": limits.max_output_bytes}),
-    _evidence(r"cannot allocate memory|out of memory|failed to allocate|malloc.*failed", "out_of_memory"),
     _evidence(
         r"picture size (?P<width>\d+)x(?P<height>\d+) exceeds specified max pixel count",
         "too_large_dimensions",
@@ -65,13 +65,17 @@ _TABLE = (
     ),
     _evidence(r"format not on whitelist", "unsupported_format", lambda _match, _limits: {"format": "found"}),
     _evidence(
-        r"number of streams exceeds max_streams|max_streams.*exceeded",
+        r"number of streams exceeds",
         "too_many_streams",
         lambda _, limits: {"count": f"more than {limits.max_streams}", "limit": limits.max_streams},
     ),
-    _evidence(r"\bcenc\b|encrypt|drm", "input_encrypted"),
+    # After the limits on pixels and streams, which the tools also report as failed allocations.
+    _evidence(r"cannot allocate memory|out of memory|failed to allocate|malloc.*failed", "out_of_memory"),
+    _evidence(r"\bcenc\b|encrypt", "input_encrypted"),
     _evidence(r"moov atom not found|file ended prematurely|partial file|truncat", "input_truncated"),
 )
+
+_ERROR_LINE = re.compile(r"\[(?:error|fatal|panic)\]")
 
 # Messages of decoders about what they read. They decide only where nothing else explains the failure.
 _DAMAGE = re.compile(
@@ -82,8 +86,10 @@ _DAMAGE = re.compile(
 
 def explained(log: str, limits: Limits) -> Problem | None:
     """The problem that the messages name, or None when they name none."""
+    # Lower levels repeat texts out of the file, which may say anything.
+    errors = "\n".join(line for line in log.splitlines() if _ERROR_LINE.search(line))
     for evidence in _TABLE:
-        match = evidence.pattern.search(log)
+        match = evidence.pattern.search(errors)
         if match:
             return Problem(evidence.code, **evidence.data(match, limits))
     return None

@@ -1,13 +1,40 @@
-"""What happens to every upload: is it a video that may be worked on, and what does it hold?"""
+"""What happens to every upload: is it a video that may be worked on, and what does it hold?
+
+In order, from cheap to dear: what the file plainly is, a probe, sanity of what the probe found, whether the
+end is there, one picture, the checksum. The first thing wrong ends it with the code that says so.
+"""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.types import Artifact, Limits, MediaInfo, Progress
+from engine import commands, runner
+from engine.execute import execute
+from engine.failures import RunFailed, explained
+from engine.probe import last_packet_end, probe
+from engine.progress import ProgressMeter, ProgressReporter
+from engine.sniff import refusal
+from engine.stills import still_output, still_run, still_size
+from engine.storage import sha256_of
+from engine.types import Artifact, Lane, Limits, MediaInfo, Plan, Progress, StepPlan, VideoStream
+from engine.whitelist import UPLOADS, VIDEO_DECODERS
+from problems import Problem
+
+ACCEPTED = frozenset({"mp4", "mov", "avi", "webm", "mkv", "flv", "ts", "mpg", "wmv", "3gp", "ogv"})
+
+_THUMBNAIL_WIDTH = 640
+_THUMBNAIL_AT = 0.1
+_TAIL_SECONDS = 5.0
+_SAMPLE_SECONDS = 2.0
+# A video of still slides may have few bytes, but not fewer than this: below, its timestamps are made up.
+_MIN_BYTES_PER_SECOND = 8.0
+_DENSITY_MATTERS_AFTER = 600.0
+
+_CUT_OFF = re.compile(r"partial file|ended prematurely|truncat", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +55,175 @@ def intake(
     on_progress: Callable[[Progress], None],
     stop: threading.Event,
 ) -> Intake:
-    """Inspect an upload."""
-    raise NotImplementedError
+    """Inspect an upload; the thumbnail is left in `work_dir`.
+
+    Raises Problem with the code that tells the uploader what is wrong (`not_a_video`, `no_video_stream`,
+    `input_truncated`, `unsupported_codec`, …), Problem("source_missing"), and runner.Stopped.
+    """
+    if not source.is_file():
+        raise Problem("source_missing")
+    plain = refusal(source)
+    if plain is not None:
+        raise plain
+    work_dir.mkdir(parents=True, exist_ok=True)
+    return _Inspection(source, work_dir, limits, ProgressReporter(on_progress), stop).run()
+
+
+class _Inspection:
+    """One upload being looked at; adds up the CPU seconds."""
+
+    def __init__(
+        self, source: Path, work_dir: Path, limits: Limits, reporter: ProgressReporter, stop: threading.Event
+    ) -> None:
+        self._source = source
+        self._work_dir = work_dir
+        self._limits = limits
+        self._reporter = reporter
+        self._stop = stop
+        self._cpu_seconds = 0.0
+
+    def run(self) -> Intake:
+        media = self._probe()
+        stream = _sane(media, self._limits)
+        self._report(0.1)
+        if media.duration <= 0:
+            media = media.model_copy(update={"duration": self._measured()})
+        else:
+            self._check_end(media)
+        _check_timing(media, stream, self._limits)
+        self._report(0.2)
+        self._decode_end(media)
+        thumbnail = self._thumbnail(media, stream)
+        self._report(0.4)
+        checksum = self._checksum(media.size)
+        self._report(1.0)
+        return Intake(media=media, sha256=checksum, thumbnail=thumbnail, cpu_seconds=self._cpu_seconds)
+
+    def _report(self, fraction: float) -> None:
+        self._reporter(Progress(fraction=fraction), urgent=True)
+
+    def _probe(self) -> MediaInfo:
+        probed = probe(self._source, reading=UPLOADS, limits=self._limits, stop=self._stop)
+        self._cpu_seconds += probed.cpu_seconds
+        if _CUT_OFF.search(probed.warnings):
+            raise RunFailed("input_truncated", log=probed.warnings)
+        return probed.media
+
+    def _measured(self) -> float:
+        """The duration by reading all packets: recordings from browsers do not tell theirs."""
+        meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
+        argv = commands.measure_argv(self._source, reading=UPLOADS, limits=self._limits)
+        outcome = runner.run(argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, meter=meter)
+        self._cpu_seconds += outcome.cpu_seconds
+        return round(meter.position[0], 3)
+
+    def _check_end(self, media: MediaInfo) -> None:
+        """Compare the end that the file claims with the last packet that is there."""
+        claimed = media.start_time + media.duration
+        after = max(media.start_time, claimed - _TAIL_SECONDS)
+        last, warnings = last_packet_end(
+            self._source, after, reading=UPLOADS, limits=self._limits, stop=self._stop
+        )
+        missing = media.duration if last is None else claimed - last
+        if missing > max(1.0, 0.02 * media.duration) or _CUT_OFF.search(warnings):
+            raise RunFailed("input_truncated", log=warnings)
+
+    def _decode_end(self, media: MediaInfo) -> None:
+        """Decode the last seconds: an unfinished download may have its full size and be empty at the end."""
+        argv = commands.decode_argv(
+            self._source,
+            reading=UPLOADS,
+            limits=self._limits,
+            start=max(0.0, media.duration - _SAMPLE_SECONDS),
+            length=_SAMPLE_SECONDS,
+        )
+        outcome = runner.run(
+            argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, seconds=self._limits.probe_seconds
+        )
+        self._cpu_seconds += outcome.cpu_seconds
+        if re.search(rb"^\d", outcome.stdout, re.MULTILINE):
+            return
+        if outcome.ending is not runner.Ending.EXITED:
+            raise RunFailed("input_corrupt", log=outcome.log)
+        named = explained(outcome.log, self._limits)
+        if named is not None:
+            raise RunFailed(named.code, log=outcome.log, **named.data)
+        if "[error]" in outcome.log:
+            raise RunFailed("input_truncated", log=outcome.log)
+
+    def _thumbnail(self, media: MediaInfo, stream: VideoStream) -> Artifact:
+        """A telling picture from the tenth part, or the very first one where that cannot be had."""
+        try:
+            return self._still(stream, media.duration * _THUMBNAIL_AT, choose=True)
+        except RunFailed as problem:
+            if problem.retryable and problem.code != "output_invalid":
+                raise
+        try:
+            return self._still(stream, 0.0, choose=False)
+        except RunFailed as problem:
+            if problem.code in ("output_invalid", "encoder_failed", "encoder_crashed"):
+                raise RunFailed("input_corrupt", log=problem.log) from problem
+            raise
+
+    def _still(self, stream: VideoStream, at: float, *, choose: bool) -> Artifact:
+        size = still_size(stream, _THUMBNAIL_WIDTH)
+        run = still_run(stream, role="thumbnail", at=at, size=size, container="jpg", choose=choose)
+        plan = Plan(
+            operation="intake",
+            summary="A picture of the video.",
+            streams=(),
+            outputs=(still_output("thumbnail", size=size, container="jpg"),),
+            steps=(StepPlan(position=0, kind="thumbnail", lane=Lane.SHORT, runs=(run,)),),
+        )
+        result = execute(
+            plan,
+            0,
+            source=self._source,
+            work_dir=self._work_dir,
+            limits=self._limits,
+            on_progress=lambda _: None,
+            stop=self._stop,
+        )
+        self._cpu_seconds += result.cpu_seconds
+        return result.artifacts[0]
+
+    def _checksum(self, size: int) -> str:
+        def on_bytes(done: int) -> None:
+            self._reporter(Progress(fraction=0.4 + 0.59 * min(1.0, done / max(size, 1))))
+
+        return sha256_of(self._source, stop=self._stop, on_bytes=on_bytes)
+
+
+def _sane(media: MediaInfo, limits: Limits) -> VideoStream:
+    """The picture of a file whose shape is acceptable."""
+    stream = media.main_video
+    if stream is None:
+        raise Problem("no_video_stream")
+    if media.container not in ACCEPTED:
+        raise Problem("unsupported_format", format=media.container)
+    count = len(media.video) + len(media.audio) + len(media.subtitles) + len(media.others)
+    if count > limits.max_streams:
+        raise Problem("too_many_streams", count=count, limit=limits.max_streams)
+    if stream.codec not in VIDEO_DECODERS:
+        raise Problem("unsupported_codec", kind="video", codec=stream.codec)
+    if stream.width <= 0 or stream.height <= 0:
+        raise Problem("input_corrupt")
+    for width, height in ((stream.width, stream.height), (stream.display_width, stream.display_height)):
+        if width * height > limits.max_pixels:
+            raise Problem("too_large_dimensions", width=width, height=height, limit=limits.max_pixels)
+    return stream
+
+
+def _check_timing(media: MediaInfo, stream: VideoStream, limits: Limits) -> None:
+    """Refuse times that would make any work on the file endless."""
+    if media.duration <= 0:
+        raise Problem("implausible_timing", reason="it has no duration.")
+    if media.duration > limits.max_duration:
+        raise Problem("too_long", duration=round(media.duration), limit=round(limits.max_duration))
+    if stream.frame_rate is not None and stream.frame_rate > limits.max_frame_rate:
+        reason = f"it claims {stream.frame_rate:g} frames a second; the limit is {limits.max_frame_rate:g}."
+        raise Problem("implausible_timing", reason=reason)
+    too_thin = media.size / media.duration < _MIN_BYTES_PER_SECOND
+    if too_thin and media.duration > _DENSITY_MATTERS_AFTER:
+        reason = f"it claims to last {media.duration:.0f} s in {media.size} bytes."
+        raise Problem("implausible_timing", reason=reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,5 +23,5 @@ class OperationType:
     title: str
     description: str
     icon: str
-    Parameters: type[Parameters]
+    Parameters: builtins.type[Parameters]
     plan: Callable[[Any, MediaInfo], Plan]

@@ -82,7 +82,7 @@ Kilobits = Annotated[
 
 
 def validated(model: type[Parameters], raw: Mapping[str, object]) -> Parameters:
-    """The parameters as the model reads them. Raises Problem("invalid_parameters") naming each wrong field."""
+    """The parameters as the model reads them. Problem("invalid_parameters") names each wrong field."""
     try:
         return model.model_validate(dict(raw))
     except ValidationError as error:

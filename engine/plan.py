@@ -61,7 +61,7 @@ def video_obstacle(media: MediaInfo, stream: VideoStream, container: Container) 
     """Why the picture cannot go into the container untouched; None when it can."""
     label = label_of(stream.codec)
     if stream.codec not in container.copies_video:
-        return f"{container.label} files do not carry {label} in a way that players understand"
+        return f"{label} does not fit into {container.label} files"
     if stream.rotation and not container.keeps_rotation:
         return f"{container.label} cannot store that the picture is turned"
     if (
@@ -99,7 +99,7 @@ def video_copied(media: MediaInfo, stream: VideoStream, container: Container, wh
             source_index=stream.index,
             action="copy",
             codec=stream.codec,
-            why=why or f"{container.label} carries {label_of(stream.codec)} as it is, so nothing is lost.",
+            why=why or f"Copied as it is: {label_of(stream.codec)} fits into {container.label} files.",
         ),
         bits=_video_bits(media, stream),
         cpu_seconds=0.0,
@@ -190,7 +190,7 @@ def audio_parts(media: MediaInfo, container: Container) -> tuple[list[Part], lis
             media,
             track,
             AUDIO_CODECS[container.audio or "aac"],
-            why=f"{container.label} files do not carry {label_of(track.codec)} in a way that players understand.",
+            why=f"Encoded because {label_of(track.codec)} does not fit into {container.label} files.",
         )
         for track in tracks
     ]
@@ -219,7 +219,7 @@ def audio_copied(media: MediaInfo, track: AudioStream, container: Container) -> 
             source_index=track.index,
             action="copy",
             codec=track.codec,
-            why=f"{container.label} carries {label_of(track.codec)} as it is, so nothing is lost.",
+            why=f"Copied as it is: {label_of(track.codec)} fits into {container.label} files.",
         ),
         bits=(track.bit_rate or 128_000) * media.duration,
         cpu_seconds=0.0,
@@ -271,10 +271,14 @@ def subtitle_parts(media: MediaInfo, container: Container) -> tuple[list[Part], 
     for track in media.subtitles:
         label = label_of(track.codec)
         if track.codec in container.copies_subtitles:
-            parts.append(_subtitle(track, None, track.codec, f"{container.label} carries {label} as it is."))
+            parts.append(
+                _subtitle(
+                    track, None, track.codec, f"Copied as it is: {label} fits into {container.label} files."
+                )
+            )
         elif track.is_text and container.text_subtitles:
             target = container.text_subtitles
-            why = f"Text in {container.label} files is stored as {label_of(target)}."
+            why = f"Rewritten, because text in {container.label} files is stored as {label_of(target)}."
             parts.append(_subtitle(track, target, target, why))
         else:
             why = f"{container.label} files cannot carry {label} subtitles."
@@ -319,15 +323,10 @@ def leftovers(media: MediaInfo, used: VideoStream | None) -> list[StreamDecision
             else "Only the main picture is kept."
         )
         decisions.append(_dropped("video", stream.index, stream.codec, why))
-    for other in media.others:
-        decisions.append(
-            _dropped(
-                "data",
-                other.index,
-                other.codec,
-                f"A stream of kind {other.kind} has no use outside its source.",
-            )
-        )
+    decisions += [
+        _dropped("data", other.index, other.codec, f"A {other.kind} stream has no use outside its source.")
+        for other in media.others
+    ]
     return decisions
 
 
@@ -375,7 +374,8 @@ def expectation(media: MediaInfo, container: Container, parts: Iterable[Part]) -
 
 def _duration(media: MediaInfo, kept: set[int]) -> float:
     """The longest kept stream; the whole file where streams do not tell their length or none is left out."""
-    streams = [*media.audio, *(stream for stream in media.video if not stream.attached_picture)]
+    streams: list[VideoStream | AudioStream] = [*media.audio]
+    streams += [stream for stream in media.video if not stream.attached_picture]
     if all(stream.index in kept for stream in streams):
         return media.duration
     lengths = [stream.duration for stream in streams if stream.index in kept]

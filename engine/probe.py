@@ -36,6 +36,7 @@ _CONTAINERS = {
 
 _ENCRYPTED_TAGS = frozenset({"encv", "enca", "drms", "drmi"})
 _TEXT_LIMIT = 200
+_HIGHEST_USUAL_RATE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def probe(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event
     …), and runner.Stopped.
     """
     argv = [
-        str(ffprobe_path()), "-hide_banner", "-loglevel", "error",
+        str(ffprobe_path()), "-hide_banner", "-loglevel", "level+error",
         *reading.arguments(limits),
         "-threads", str(limits.threads),
         "-print_format", "json", "-show_format", "-show_streams", "-show_chapters",
@@ -84,7 +85,7 @@ def last_packet_end(
     None when nothing can be read from there. Also returns what the demuxer complained about.
     """
     argv = [
-        str(ffprobe_path()), "-hide_banner", "-loglevel", "error",
+        str(ffprobe_path()), "-hide_banner", "-loglevel", "level+error",
         *reading.arguments(limits),
         "-threads", str(limits.threads),
         "-read_intervals", f"{after:.3f}%",
@@ -108,7 +109,7 @@ def _packet_end(line: str) -> float | None:
     return None if start is None else start + (_seconds(fields.get("duration_time")) or 0.0)
 
 
-# ------------------------------------------------------------------------------- ffprobe's answer -> our values
+# ---------------------------------------------------------------------- ffprobe's answer -> our values
 
 
 def _media_info(path: Path, answer: _Json) -> MediaInfo:
@@ -181,7 +182,7 @@ def _video(stream: _Json) -> VideoStream:
         pixel_format=pixel_format,
         bit_depth=_bit_depth(stream, pixel_format),
         reordered=bool(stream.get("has_b_frames")),
-        frame_rate=_rate(stream.get("avg_frame_rate")) or _rate(stream.get("r_frame_rate")),
+        frame_rate=_frame_rate(stream),
         frames=_whole(stream.get("nb_frames")),
         duration=_stream_duration(stream, tags),
         bit_rate=_whole(stream.get("bit_rate")) or _whole(tags.get("bps")),
@@ -293,6 +294,15 @@ def _ratio(value: object) -> tuple[int, int]:
     if across.isdigit() and down.isdigit() and int(across) > 0 and int(down) > 0:
         return int(across), int(down)
     return 1, 1
+
+
+def _frame_rate(stream: _Json) -> float | None:
+    """Frames a second on average. The other rate is a clock's where frames come unevenly, often 1000."""
+    average = _rate(stream.get("avg_frame_rate"))
+    if average is not None:
+        return average
+    base = _rate(stream.get("r_frame_rate"))
+    return base if base is not None and base <= _HIGHEST_USUAL_RATE else None
 
 
 def _rate(value: object) -> float | None:

@@ -29,7 +29,7 @@ _TICK = 0.1
 _READ = 65_536
 
 
-class Stopped(Exception):  # noqa: N818 - a request obeyed, not an error
+class Stopped(Exception):
     """The stop event was set; the tool's process group has been killed and reaped."""
 
 

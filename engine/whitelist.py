@@ -92,7 +92,9 @@ class Reading:
 
     def arguments(self, limits: Limits) -> list[str]:
         """Input options that ffmpeg and ffprobe both take, to be put right before the input."""
+        forced = ["-f", self.demuxers[0]] if len(self.demuxers) == 1 else []
         return [
+            *forced,
             "-max_alloc", str(limits.max_alloc_bytes),
             "-protocol_whitelist", "file",
             "-format_whitelist", ",".join(self.demuxers),
@@ -116,8 +118,16 @@ UPLOADS = Reading(
     decoders=tuple(dict.fromkeys(_names(VIDEO_DECODERS, AUDIO_DECODERS, SUBTITLE_DECODERS))),
 )
 
-# Files this engine wrote itself: also sound alone and still pictures.
+# Files this engine wrote itself: also sound alone.
 RESULTS = Reading(
-    demuxers=(*VIDEO_DEMUXERS, "mp3", "aac", "wav", "flac", "jpeg_pipe", "png_pipe", "webp_pipe"),
-    decoders=(*UPLOADS.decoders, "webp"),
+    demuxers=(*VIDEO_DEMUXERS, "mp3", "aac", "wav", "flac"),
+    decoders=UPLOADS.decoders,
 )
+
+# Still pictures this engine wrote. One demuxer each, forced: by itself ffmpeg goes by the name of a picture
+# file and may take a '%' in it for a row of files.
+PICTURES = {
+    "jpg": Reading(demuxers=("jpeg_pipe",), decoders=("mjpeg",)),
+    "png": Reading(demuxers=("png_pipe",), decoders=("png",)),
+    "webp": Reading(demuxers=("webp_pipe",), decoders=("webp",)),
+}

@@ -50,8 +50,8 @@ class ConvertParameters(Parameters):
         default=None,
         title="Quality",
         description=(
-            "Encode the picture at this quality. Empty copies the picture where possible and encodes at medium "
-            "where not. For H.264, low, medium and high are CRF 28, 23 and 19."
+            "Encode the picture at this quality. Empty copies the picture where possible and encodes at "
+            "medium where not. For H.264, low, medium and high are CRF 28, 23 and 19."
         ),
     )
 

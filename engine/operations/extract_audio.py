@@ -121,7 +121,7 @@ def _part(
         return audio_encoded(media, track, codec, why=why, kbits=parameters.bitrate)
     if track.codec in container.copies_audio:
         return audio_copied(media, track, container)
-    why = f"{container.label} files do not carry {label_of(track.codec)}."
+    why = f"Encoded because {label_of(track.codec)} does not fit into {container.label} files."
     return audio_encoded(media, track, codec, why=why)
 
 
