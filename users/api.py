@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from problems import Problem
 from users import selectors, services
-from users.models import ApiToken, User
+from users.models import ApiToken
 from users.serializers import (
     LoginResultSerializer,
     LoginSerializer,
@@ -29,6 +29,7 @@ from users.serializers import (
     TokenCreateSerializer,
     UserSerializer,
 )
+from users.viewer import viewer_of
 
 NO_CONTENT = {204: OpenApiResponse(description="Done.")}
 
@@ -85,7 +86,7 @@ class LogoutAllView(APIView):
     @extend_schema(operation_id="logout_all", request=None, responses=NO_CONTENT)
     def post(self, request: Request) -> Response:
         """End every browser session and token of the account, this one included."""
-        services.sessions_end_all(user=_user(request))
+        services.sessions_end_all(user=viewer_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -98,7 +99,7 @@ class PasswordView(APIView):
         """Set a new password. Every other session and token ends."""
         form = PasswordChangeSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        user, token = _user(request), _token(request)
+        user, token = viewer_of(request), _token(request)
         services.password_change(
             user=user,
             current_password=form.validated_data["current_password"],
@@ -116,7 +117,7 @@ class SessionsView(APIView):
     def get(self, request: Request) -> Response:
         """Browser sessions and tokens that are open now, newest first."""
         found = selectors.sessions_for(
-            _user(request), current_session_key=_session_key(request), current_token=_token(request)
+            viewer_of(request), current_session_key=_session_key(request), current_token=_token(request)
         )
         data = SessionSerializer(found, many=True).data
         return Response({"data": data, "next": None, "previous": None})
@@ -126,7 +127,7 @@ class SessionView(APIView):
     @extend_schema(operation_id="end_session", responses=NO_CONTENT)
     def delete(self, request: Request, session_id: str) -> Response:
         """End one browser session (`ses_…`) or token (`tok_…`)."""
-        services.session_end(user=_user(request), session_id=session_id)
+        services.session_end(user=viewer_of(request), session_id=session_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -139,19 +140,13 @@ class TokensView(APIView):
         form = TokenCreateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         token, text = services.token_create(
-            user=_user(request),
+            user=viewer_of(request),
             name=form.validated_data["name"],
             scope=form.validated_data["scope"],
             lifetime=timedelta(days=form.validated_data["expires_in_days"]),
         )
-        token.token = text  # type: ignore[attr-defined]  # carried to the serializer, never stored
-        return Response(TokenCreatedSerializer(token).data, status=status.HTTP_201_CREATED)
-
-
-def _user(request: Request) -> User:
-    if not isinstance(request.user, User):
-        raise Problem("not_authenticated")
-    return request.user
+        data = TokenCreatedSerializer(token, context={"text": text}).data
+        return Response(data, status=status.HTTP_201_CREATED)
 
 
 def _token(request: Request) -> ApiToken | None:

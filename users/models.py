@@ -55,7 +55,7 @@ class Tier(models.Model):
         return self.get_name_display()
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox has no types
     """A person or a program with an account. Name and address are unique whatever their case."""
 
     id = PublicIdField(prefix="usr", primary_key=True)
@@ -115,7 +115,7 @@ class User(AbstractUser):
         return self.tier.concurrent_jobs if own is None else own
 
 
-class ApiToken(AbstractAuthToken):
+class ApiToken(AbstractAuthToken):  # type: ignore[misc]  # knox has no types
     """A named, expiring token of a program. Only its digest is stored; the text is shown once."""
 
     class Scope(models.TextChoices):

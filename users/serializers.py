@@ -17,8 +17,8 @@ class UserSerializer(serializers.ModelSerializer[User]):
 
     class Meta:
         model = User
-        fields = ("id", "username", "email", "tier", "is_staff", "created_at", "updated_at")
-        read_only_fields = fields
+        fields: tuple[str, ...] = ("id", "username", "email", "tier", "is_staff", "created_at", "updated_at")
+        read_only_fields: tuple[str, ...] = fields
 
 
 class RegisterSerializer(serializers.Serializer[Any]):
@@ -56,13 +56,20 @@ class TokenCreateSerializer(serializers.Serializer[Any]):
     expires_in_days = serializers.IntegerField(min_value=1, max_value=TOKEN_LIFETIME_MAX.days, default=90)
 
 
-class TokenCreatedSerializer(serializers.Serializer[Any]):
+class TokenCreatedSerializer(serializers.ModelSerializer[ApiToken]):
+    """A fresh token; its text comes in the context, because the row does not have it."""
+
     id = serializers.CharField(source="public_id")
-    name = serializers.CharField()
-    scope = serializers.CharField()
     created_at = serializers.DateTimeField(source="created")
     expires_at = serializers.DateTimeField(source="expiry")
-    token = serializers.CharField(help_text="Shown this once")
+    token = serializers.SerializerMethodField(help_text="Shown this once")
+
+    class Meta:
+        model = ApiToken
+        fields = ("id", "name", "scope", "created_at", "expires_at", "token")
+
+    def get_token(self, _token: ApiToken) -> str:
+        return str(self.context["text"])
 
 
 class SessionSerializer(serializers.Serializer[Any]):

@@ -108,7 +108,8 @@ def token_create(
         or not timedelta(0) < lifetime <= TOKEN_LIFETIME_MAX
     ):
         raise Problem("invalid_request")
-    return ApiToken.objects.create(user, expiry=lifetime, name=name.strip()[:80], scope=scope)
+    token, text = ApiToken.objects.create(user, expiry=lifetime, name=name.strip()[:80], scope=scope)
+    return token, str(text)
 
 
 def token_revoke(*, token: ApiToken) -> None:
@@ -166,20 +167,17 @@ def socket_ticket_redeem(*, text: str) -> User | None:
 def sessions_purge() -> int:
     """Remove what has run out: browser sessions, tokens, tickets. Returns how many rows went."""
     now = timezone.now()
-    gone = 0
-    for expired in (
+    live = Session.objects.values("session_key")
+    ended = UserSession.objects.filter(last_seen_at__lt=now - timedelta(hours=1)).exclude(
+        session_key__in=live
+    )
+    expired = (
         Session.objects.filter(expire_date__lt=now),
         ApiToken.objects.filter(expiry__lt=now),
         SocketTicket.objects.filter(expires_at__lt=now),
-    ):
-        gone += expired.delete()[0]
-    live = Session.objects.values("session_key")
-    gone += (
-        UserSession.objects.filter(last_seen_at__lt=now - timedelta(hours=1))
-        .exclude(session_key__in=live)
-        .delete()[0]
+        ended,
     )
-    return gone
+    return sum(int(rows.delete()[0]) for rows in expired)
 
 
 def _browser_sessions_end(keys: Collection[str]) -> None:

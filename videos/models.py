@@ -75,6 +75,11 @@ class Video(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def has_bytes(self) -> bool:
+        """Whether the original is still stored; a file that was refused is not."""
+        return not (self.status == self.Status.FAILED and self.size == 0)
+
 
 class Upload(models.Model):
     """A resumable upload (tus 1.0.0). `offset` counts bytes that are on the disk for certain.
@@ -92,6 +97,7 @@ class Upload(models.Model):
     metadata = models.JSONField(default=dict, blank=True)
     length = models.BigIntegerField(null=True, blank=True)
     offset = models.BigIntegerField(default=0)
+    reserved_video_id = PublicIdField(prefix="vid", null=True, default=None)
     video = models.OneToOneField(
         Video, on_delete=models.CASCADE, null=True, blank=True, related_name="upload"
     )

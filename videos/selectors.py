@@ -63,7 +63,7 @@ def uploads_awaiting_video() -> list[str]:
     """Ids of uploads that are complete but never became a video, for the recovery to finish."""
     before = timezone.now() - _STUCK_AFTER
     stuck = Upload.objects.filter(video=None, reserved_video_id__isnull=False, updated_at__lt=before)
-    return list(stuck.order_by("updated_at").values_list("pk", flat=True)[:100])
+    return [upload.pk for upload in stuck.order_by("updated_at").only("pk")[:100]]
 
 
 def operations_for(viewer: Viewer) -> QuerySet[Operation]:
@@ -101,7 +101,7 @@ def storage_usage(user: User) -> int:
         + _sum_of(outputs, "operation__video__owner", F("size"))
         + _sum_of(uploads, "owner", Coalesce("length", "offset"))
     )
-    return totals.values_list("total", flat=True).get()
+    return int(totals.values_list("total", flat=True).get())
 
 
 def _sum_of(rows: QuerySet[_Row], owner: str, size: F | Coalesce) -> Coalesce:

@@ -1,1 +1,49 @@
 """Everything that changes videos, uploads, operations and outputs; one module for each."""
+
+from __future__ import annotations
+
+from videos.services.operations import operation_get_or_create, operation_status_set
+from videos.services.outputs import PlacedOutput, outputs_place, outputs_record, outputs_unplace
+from videos.services.uploads import (
+    upload_advance,
+    upload_create,
+    upload_discard,
+    upload_length_set,
+    upload_room,
+    uploads_expire,
+)
+from videos.services.videos import (
+    media_sweep,
+    video_create_from_upload,
+    video_intake_fail,
+    video_intake_restart,
+    video_intake_succeed,
+    video_rename,
+    video_restore,
+    video_trash,
+    videos_purge,
+)
+
+__all__ = [
+    "PlacedOutput",
+    "media_sweep",
+    "operation_get_or_create",
+    "operation_status_set",
+    "outputs_place",
+    "outputs_record",
+    "outputs_unplace",
+    "upload_advance",
+    "upload_create",
+    "upload_discard",
+    "upload_length_set",
+    "upload_room",
+    "uploads_expire",
+    "video_create_from_upload",
+    "video_intake_fail",
+    "video_intake_restart",
+    "video_intake_succeed",
+    "video_rename",
+    "video_restore",
+    "video_trash",
+    "videos_purge",
+]

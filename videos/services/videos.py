@@ -152,8 +152,8 @@ def videos_purge(*, trashed_before: timedelta = TRASH_KEPT) -> int:
             trash = Video.objects.select_for_update(skip_locked=True, of=["self"]).filter(
                 deleted_at__lt=timezone.now() - trashed_before
             )
-            ids = list(trash.order_by("deleted_at").values_list("pk", flat=True)[:_BATCH])
-            outputs = list(Output.objects.filter(operation__video__in=ids).values_list("pk", flat=True))
+            ids = [video.pk for video in trash.order_by("deleted_at").only("pk")[:_BATCH]]
+            outputs = [output.pk for output in Output.objects.filter(operation__video__in=ids).only("pk")]
             Video.objects.filter(pk__in=ids).delete()
         for video_id in ids:
             storage.video_discard(video_id)

@@ -1,0 +1,166 @@
+"""Endpoints of videos, their files, and the catalogue of operations.
+
+Uploading is not here: the edge sends it to the tus application, which takes bytes as they come.
+"""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
+from rest_framework import generics, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from engine.catalogue import operations
+from problems import Problem
+from users import services as account_services
+from users.serializers import UserUpdateSerializer
+from users.viewer import viewer_of
+from videos import selectors
+from videos.delivery import Delivery, output_delivery, source_delivery, thumbnail_delivery
+from videos.filters import VideoFilter, VideoOrdering
+from videos.models import Video
+from videos.serializers import (
+    CatalogueEntrySerializer,
+    MeSerializer,
+    VideoSerializer,
+    VideoUpdateSerializer,
+)
+from videos.services.videos import video_rename, video_trash
+
+_FILE = {
+    (200, "application/octet-stream"): OpenApiTypes.BINARY,
+    (206, "application/octet-stream"): OpenApiTypes.BINARY,
+}
+_INLINE = OpenApiParameter("inline", bool, description="Let a browser show it instead of saving it.")
+_UPLOAD = {
+    "multipart/form-data": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary"}, "title": {"type": "string"}},
+    },
+    "application/octet-stream": {"type": "string", "format": "binary"},
+}
+
+
+@extend_schema_view(get=extend_schema(operation_id="list_videos", summary="Videos, newest first"))
+class VideosView(generics.ListAPIView[Video]):
+    serializer_class = VideoSerializer
+    filterset_class = VideoFilter
+    filter_backends = (DjangoFilterBackend, VideoOrdering)
+
+    def get_queryset(self) -> QuerySet[Video]:
+        return selectors.videos_for(viewer_of(self.request)).prefetch_related("operations")
+
+    @extend_schema(
+        operation_id="create_video",
+        summary="Upload a video in one request",
+        description="For files over a few hundred megabytes use the resumable protocol at /api/v1/uploads.",
+        request=_UPLOAD,
+        parameters=[
+            OpenApiParameter("filename", str, description="Name of the file, for a raw body."),
+            OpenApiParameter("title", str, description="How the video shall be called."),
+        ],
+        responses={201: VideoSerializer},
+    )
+    def post(self, _request: Request) -> Response:
+        """Only reached where the edge does not send uploads to the process that takes them."""
+        raise Problem("service_unavailable")
+
+
+class VideoView(APIView):
+    @extend_schema(operation_id="get_video", responses=VideoSerializer)
+    def get(self, request: Request, video_id: str) -> Response:
+        return self._answer(selectors.video_get_for(viewer_of(request), video_id))
+
+    @extend_schema(operation_id="rename_video", request=VideoUpdateSerializer, responses=VideoSerializer)
+    def patch(self, request: Request, video_id: str) -> Response:
+        form = VideoUpdateSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        video = selectors.video_get_for(viewer_of(request), video_id)
+        return self._answer(video_rename(video=video, name=form.validated_data["name"]))
+
+    @extend_schema(operation_id="delete_video", responses={204: OpenApiResponse(description="In the trash.")})
+    def delete(self, request: Request, video_id: str) -> Response:
+        video_trash(video=selectors.video_get_for(viewer_of(request), video_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _answer(self, video: Video) -> Response:
+        return Response(VideoSerializer(video, context={"request": self.request}).data)
+
+
+class VideoFileView(APIView):
+    @extend_schema(operation_id="download_video", parameters=[_INLINE], responses=_FILE)
+    def get(self, request: Request, video_id: str) -> HttpResponse:
+        """The original, with byte ranges."""
+        video = selectors.video_get_for(viewer_of(request), video_id)
+        return _handed_out(source_delivery(video, inline=_inline(request)))
+
+
+class VideoThumbnailView(APIView):
+    @extend_schema(operation_id="get_thumbnail", responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
+    def get(self, request: Request, video_id: str) -> HttpResponse:
+        """A picture of the video, as JPEG."""
+        return _handed_out(thumbnail_delivery(selectors.video_get_for(viewer_of(request), video_id)))
+
+
+class OutputFileView(APIView):
+    @extend_schema(operation_id="download_output", parameters=[_INLINE], responses=_FILE)
+    def get(self, request: Request, output_id: str) -> HttpResponse:
+        """A result, with byte ranges."""
+        output = selectors.output_get_for(viewer_of(request), output_id)
+        return _handed_out(output_delivery(output, inline=_inline(request)))
+
+
+class CatalogueView(APIView):
+    @extend_schema(operation_id="list_operation_types", responses=CatalogueEntrySerializer(many=True))
+    def get(self, _request: Request) -> Response:
+        """Every operation that can be asked for, with the JSON Schema of its parameters."""
+        data = [
+            {
+                "type": operation.type,
+                "title": operation.title,
+                "description": operation.description,
+                "parameters": operation.Parameters.model_json_schema(),
+            }
+            for operation in operations().values()
+        ]
+        return Response({"data": data, "next": None, "previous": None})
+
+
+class MeView(APIView):
+    """The caller's account. It is on this floor because usage counts the bytes of videos."""
+
+    @extend_schema(operation_id="get_me", responses=MeSerializer)
+    def get(self, request: Request) -> Response:
+        return self._answer(request)
+
+    @extend_schema(operation_id="update_me", request=UserUpdateSerializer, responses=MeSerializer)
+    def patch(self, request: Request) -> Response:
+        form = UserUpdateSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        account_services.user_update(user=viewer_of(request), **form.validated_data)
+        return self._answer(request)
+
+    @extend_schema(
+        operation_id="delete_me", responses={204: OpenApiResponse(description="All of it is gone.")}
+    )
+    def delete(self, request: Request) -> Response:
+        account_services.user_delete(user=viewer_of(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _answer(self, request: Request) -> Response:
+        return Response(MeSerializer(viewer_of(request)).data)
+
+
+def _inline(request: Request) -> bool:
+    return request.query_params.get("inline", "").lower() in {"1", "true", "yes"}
+
+
+def _handed_out(delivery: Delivery) -> HttpResponse:
+    """An answer without a body: the edge puts the file in."""
+    return HttpResponse(headers=delivery.headers)

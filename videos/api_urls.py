@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from videos import api
+
+urlpatterns = [
+    path("me", api.MeView.as_view(), name="api-me"),
+    path("operations", api.CatalogueView.as_view(), name="api-catalogue"),
+    path("outputs/<str:output_id>/file", api.OutputFileView.as_view(), name="api-output-file"),
+    path("videos", api.VideosView.as_view(), name="api-videos"),
+    path("videos/<str:video_id>", api.VideoView.as_view(), name="api-video"),
+    path("videos/<str:video_id>/file", api.VideoFileView.as_view(), name="api-video-file"),
+    path("videos/<str:video_id>/thumbnail", api.VideoThumbnailView.as_view(), name="api-video-thumbnail"),
+]

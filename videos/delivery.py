@@ -1,0 +1,104 @@
+"""What goes with the bytes of a file: its type, its name, and headers that keep a browser from running it.
+
+The bytes themselves are the edge's business: it gets the place of the file in `X-Accel-Redirect`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from django.utils.http import content_disposition_header
+
+from problems import Problem
+from videos import storage
+from videos.models import Output, Video
+from videos.names import download_name
+
+UNKNOWN_TYPE = "application/octet-stream"
+CONTENT_TYPES = {
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "avi": "video/x-msvideo",
+    "webm": "video/webm",
+    "mkv": "video/matroska",
+    "flv": "video/x-flv",
+    "ts": "video/mp2t",
+    "mpg": "video/mpeg",
+    "wmv": "video/x-ms-wmv",
+    "3gp": "video/3gpp",
+    "ogv": "video/ogg",
+}
+_EXTENSION = re.compile(r"\.[a-z0-9]{1,5}")
+# Shown in a page or a tab by their real type; anything else only ever downloads.
+_SHOWN = ("video/", "audio/", "image/jpeg", "image/png", "image/gif", "image/webp")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One file to hand out."""
+
+    path: Path
+    filename: str
+    content_type: str
+    inline: bool
+
+    @property
+    def headers(self) -> dict[str, str]:
+        disposition = content_disposition_header(not self.inline, self.filename)
+        return {
+            "X-Accel-Redirect": storage.accel_path(self.path),
+            "Content-Type": self.content_type,
+            "Content-Disposition": disposition or "attachment",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, no-cache",
+        }
+
+
+def source_delivery(video: Video, *, inline: bool) -> Delivery:
+    """The original. Before its inspection nobody knows what it is, so then it only downloads as bytes.
+
+    Raises `not_found` where the bytes were freed.
+    """
+    if not video.has_bytes:
+        raise Problem("not_found")
+    known = video.status == Video.Status.READY
+    content_type = CONTENT_TYPES.get(video.container, UNKNOWN_TYPE) if known else UNKNOWN_TYPE
+    return Delivery(
+        path=storage.source_path(video.pk),
+        filename=download_name(video.name, extension=_extension(video)),
+        content_type=content_type,
+        inline=inline and _may_show(content_type),
+    )
+
+
+def thumbnail_delivery(video: Video) -> Delivery:
+    """Raises `not_found` where the video has none."""
+    if not video.has_thumbnail:
+        raise Problem("not_found")
+    return Delivery(
+        path=storage.thumbnail_path(video.pk),
+        filename=download_name(video.name, extension="jpg"),
+        content_type="image/jpeg",
+        inline=True,
+    )
+
+
+def output_delivery(output: Output, *, inline: bool) -> Delivery:
+    return Delivery(
+        path=storage.output_path(output.pk),
+        filename=output.filename,
+        content_type=output.content_type,
+        inline=inline and _may_show(output.content_type),
+    )
+
+
+def _may_show(content_type: str) -> bool:
+    return content_type.startswith(_SHOWN)
+
+
+def _extension(video: Video) -> str:
+    given = PurePosixPath(video.original_filename).suffix.lower()
+    return given.removeprefix(".") if _EXTENSION.fullmatch(given) else video.container or "bin"

@@ -1,0 +1,144 @@
+"""Videos, uploads, operations and outputs as JSON.
+
+Give the request as context where there is one: addresses then carry the host the client used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from problems import kind_for
+from users.models import User
+from users.serializers import UserSerializer
+from videos.models import Operation, Output, Upload, Video
+from videos.selectors import storage_usage, videos_for
+
+API = "/api/v1"
+_LINK = {"type": ["string", "null"], "format": "uri"}
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """Why something failed: a stable code, a sentence, and what its reader can do."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+
+
+def error_of(row: Video | Operation) -> dict[str, str] | None:
+    """The `error` member of a row that stores a code and a sentence."""
+    if not row.error_code:
+        return None
+    kind = kind_for(row.error_code)
+    return {"code": row.error_code, "message": row.error_message, "hint": kind.hint}
+
+
+class OperationSummarySerializer(serializers.ModelSerializer[Operation]):
+    class Meta:
+        model = Operation
+        fields = ("id", "type", "status")
+
+
+class _Addressed:
+    """Serializers whose rows have addresses of their own."""
+
+    context: dict[str, Any]
+
+    def address(self, path: str) -> str:
+        request = self.context.get("request")
+        return str(request.build_absolute_uri(API + path)) if request is not None else API + path
+
+
+class OutputSerializer(_Addressed, serializers.ModelSerializer[Output]):
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Output
+        fields = (
+            "id", "role", "filename", "content_type", "size", "sha256", "media_info", "verification", "url",
+            "created_at",
+        )  # fmt: skip
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_url(self, output: Output) -> str:
+        return self.address(f"/outputs/{output.pk}/file")
+
+
+class VideoSerializer(_Addressed, serializers.ModelSerializer[Video]):
+    file_url = serializers.SerializerMethodField()
+    thumbnail_url = serializers.SerializerMethodField()
+    error = serializers.SerializerMethodField()
+    operations = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Video
+        fields = (
+            "id", "name", "original_filename", "status", "error", "size", "sha256", "container", "duration",
+            "width", "height", "media_info", "thumbnail_url", "file_url", "operations", "created_at",
+            "updated_at",
+        )  # fmt: skip
+
+    @extend_schema_field(_LINK)
+    def get_file_url(self, video: Video) -> str | None:
+        return self.address(f"/videos/{video.pk}/file") if video.has_bytes else None
+
+    @extend_schema_field(_LINK)
+    def get_thumbnail_url(self, video: Video) -> str | None:
+        return self.address(f"/videos/{video.pk}/thumbnail") if video.has_thumbnail else None
+
+    @extend_schema_field(ErrorSerializer(allow_null=True))
+    def get_error(self, video: Video) -> dict[str, str] | None:
+        return error_of(video)
+
+    @extend_schema_field(OperationSummarySerializer(many=True))
+    def get_operations(self, video: Video) -> Any:
+        # Sorted here, so that a prefetch of the plain relation serves a whole list.
+        newest_first = sorted(video.operations.all(), key=lambda operation: operation.pk, reverse=True)
+        return OperationSummarySerializer(newest_first, many=True).data
+
+
+class VideoUpdateSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=255)
+
+
+class UploadSerializer(serializers.ModelSerializer[Upload]):
+    video = serializers.CharField(source="video_id", allow_null=True, help_text="Id of the video it became")
+
+    class Meta:
+        model = Upload
+        fields = ("id", "filename", "title", "length", "offset", "video", "created_at", "expires_at")
+
+
+class CatalogueEntrySerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField(required=False)
+    parameters = serializers.JSONField(help_text="JSON Schema")
+
+
+class UsageSerializer(serializers.Serializer[Any]):
+    storage_bytes = serializers.IntegerField()
+    videos = serializers.IntegerField()
+
+
+class LimitsSerializer(serializers.Serializer[Any]):
+    storage_bytes = serializers.IntegerField(source="storage_bytes_limit")
+    max_file_bytes = serializers.IntegerField(source="max_file_bytes_limit")
+    concurrent_jobs = serializers.IntegerField(source="concurrent_jobs_limit")
+
+
+class MeSerializer(UserSerializer):
+    usage = serializers.SerializerMethodField()
+    limits = LimitsSerializer(source="*", read_only=True)
+
+    class Meta(UserSerializer.Meta):
+        fields: tuple[str, ...] = (*UserSerializer.Meta.fields, "usage", "limits")
+        read_only_fields: tuple[str, ...] = fields
+
+    @extend_schema_field(UsageSerializer)
+    def get_usage(self, user: User) -> dict[str, int]:
+        return {"storage_bytes": storage_usage(user), "videos": videos_for(user).count()}
