@@ -23,7 +23,7 @@ _ORDERINGS: dict[str, Any] = {
 }
 
 
-class VideoFilter(django_filters.FilterSet):
+class VideoFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     search = django_filters.CharFilter(method="matching", label="Words of the name")
     status = django_filters.MultipleChoiceFilter(choices=Video.Status.choices)
     created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")

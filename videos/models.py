@@ -55,6 +55,10 @@ class Video(models.Model):
             models.Index(
                 fields=["owner", "-id"], name="video_owner_newest", condition=models.Q(deleted_at=None)
             ),
+            # The purge of the trash.
+            models.Index(
+                fields=["deleted_at"], name="video_trash", condition=models.Q(deleted_at__isnull=False)
+            ),
             # The library's search box: name contains the words.
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
         ]

@@ -95,6 +95,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='video',
+            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['deleted_at'], name='video_trash'),
+        ),
+        migrations.AddIndex(
+            model_name='video',
             index=models.Index(condition=models.Q(('deleted_at', None)), fields=['owner', '-id'], name='video_owner_newest'),
         ),
         migrations.AddIndex(

@@ -172,29 +172,31 @@ def media_sweep(*, untouched_for: timedelta = ORPHANS_KEPT) -> int:
     """
     before = time.time() - untouched_for.total_seconds()
     gone = 0
-    for batch in _batches(storage.entries("uploads", untouched_since=before)):
-        known = set(Upload.objects.filter(pk__in=batch, video=None).values_list("pk", flat=True))
-        for orphan in set(batch) - known:
-            storage.upload_discard(orphan)
-            gone += 1
-    for batch in _batches(storage.entries("videos", untouched_since=before)):
-        kept = (
-            Video.objects.filter(pk__in=batch)
-            .exclude(status=Video.Status.FAILED, size=0)
-            .values_list("pk", flat=True)
-        )
-        # Moved already, while the row that will name it is still to be written.
-        reserved = Upload.objects.filter(reserved_video_id__in=batch, video=None)
-        known = {*kept, *reserved.values_list("reserved_video_id", flat=True)}
-        for orphan in set(batch) - known:
-            storage.video_discard(orphan)
-            gone += 1
-    for batch in _batches(storage.entries("outputs", untouched_since=before)):
-        known = set(Output.objects.filter(pk__in=batch).values_list("pk", flat=True))
-        for orphan in set(batch) - known:
-            storage.output_discard(orphan)
-            gone += 1
+    for kind, known_among, discard in (
+        ("uploads", _uploads_known, storage.upload_discard),
+        ("videos", _videos_known, storage.video_discard),
+        ("outputs", _outputs_known, storage.output_discard),
+    ):
+        for batch in _batches(storage.entries(kind, untouched_since=before)):
+            for orphan in set(batch) - known_among(batch):
+                discard(orphan)
+                gone += 1
     return gone
+
+
+def _uploads_known(names: Sequence[str]) -> set[str]:
+    return {upload.pk for upload in Upload.objects.filter(pk__in=names, video=None).only("pk")}
+
+
+def _videos_known(names: Sequence[str]) -> set[str]:
+    kept = Video.objects.filter(pk__in=names).exclude(status=Video.Status.FAILED, size=0)
+    # Moved already, while the row that will name it is still to be written.
+    reserved = Upload.objects.filter(reserved_video_id__in=names, video=None)
+    return {video.pk for video in kept.only("pk")} | {str(upload.reserved_video_id) for upload in reserved}
+
+
+def _outputs_known(names: Sequence[str]) -> set[str]:
+    return {output.pk for output in Output.objects.filter(pk__in=names).only("pk")}
 
 
 def _processing(video_id: str) -> Video | None:
