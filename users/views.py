@@ -21,7 +21,9 @@ from users.models import User
 from users.viewer import viewer_of
 
 
-def _page(request: HttpRequest, *, status: int = 200, template: str = "users/account.html", **forms: Any) -> HttpResponse:
+def _page(
+    request: HttpRequest, *, status: int = 200, template: str = "users/account.html", **forms: Any
+) -> HttpResponse:
     viewer = viewer_of(request)
     sessions = selectors.sessions_for(viewer, current_session_key=request.session.session_key)
     context = {

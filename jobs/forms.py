@@ -1,0 +1,136 @@
+"""Forms made from the engine's declarations, and the filter of the jobs page.
+
+An operation's Parameters model says everything about its fields; the form only gives them a shape. Values
+are judged by the engine alone, so that pages and API never disagree.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.forms.utils import ErrorDict
+
+from engine import catalogue
+from engine.codecs import label_of
+from engine.containers import AUDIO_CONTAINERS, PICTURE_CONTAINERS, VIDEO_CONTAINERS
+from engine.types import MediaInfo
+from jobs.models import Job
+
+_CONTAINERS = {**PICTURE_CONTAINERS, **AUDIO_CONTAINERS, **VIDEO_CONTAINERS}
+
+
+class OperationForm(forms.Form):
+    """The parameters of one kind of operation, with the video's own figures as hints."""
+
+    def __init__(self, type_: str, media: MediaInfo | None, data: Any = None) -> None:
+        super().__init__(data, prefix=type_, auto_id="id_%s")
+        self.type = type_
+        self.operation = catalogue.operation_for(type_)
+        model = self.operation.Parameters
+        schema = model.model_json_schema()
+        for name, info in model.model_fields.items():
+            field = _field(_resolved(schema["properties"][name], schema), name, required=info.is_required())
+            field.label = info.title or name.replace("_", " ").capitalize()
+            field.help_text = info.description or ""
+            self.fields[name] = field
+        if media is not None:
+            self._hint(media)
+
+    def full_clean(self) -> None:
+        """Judges nothing: the engine does, and its answer is put in with `problem_show`."""
+        self._errors = ErrorDict()
+        self.cleaned_data = {}
+
+    def parameters(self) -> dict[str, Any]:
+        """What was filled in, for the engine to judge."""
+        found: dict[str, Any] = {}
+        for name, field in self.fields.items():
+            value = field.widget.value_from_datadict(self.data, self.files, self.add_prefix(name))
+            if value not in (None, ""):
+                found[name] = value
+        return found
+
+    def _hint(self, media: MediaInfo) -> None:
+        picture = media.main_video
+        if picture is None:
+            return
+        for name, size in (("width", picture.display_width), ("height", picture.display_height)):
+            if name in self.fields:
+                self.fields[name].widget.attrs["placeholder"] = f"now {size}"
+        kind = self.fields.get("format")
+        if isinstance(kind, forms.ChoiceField) and kind.required:
+            others = [value for value, _ in kind.choices if value != media.container]
+            kind.initial = others[0]
+
+
+def _resolved(property_: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The property without its null alternative and its reference."""
+    kinds = [kind for kind in property_.get("anyOf", [property_]) if kind.get("type") != "null"]
+    kind = kinds[0]
+    if "$ref" in kind:
+        kind = schema["$defs"][kind["$ref"].rpartition("/")[2]]
+    outer = {key: value for key, value in property_.items() if key in {"default", "examples"}}
+    return {**kind, **outer}
+
+
+def _field(kind: dict[str, Any], name: str, *, required: bool) -> forms.Field:
+    default = kind.get("default")
+    if "enum" in kind:
+        choices = [(value, _words(name, value)) for value in kind["enum"]]
+        if not required and default is None:
+            choices = [("", "Automatic"), *choices]
+        return forms.ChoiceField(choices=choices, required=required, initial=default)
+    if kind.get("type") == "boolean":
+        return forms.BooleanField(required=False, initial=default)
+    example = kind.get("examples", [None])[0]
+    attrs = {} if example is None else {"placeholder": f"such as {example}"}
+    if kind.get("type") in {"integer", "number"}:
+        bounds = {"min": kind.get("minimum"), "max": kind.get("maximum")}
+        attrs |= {key: value for key, value in bounds.items() if value is not None}
+        attrs["step"] = "1" if kind["type"] == "integer" else "any"
+        return forms.CharField(required=required, initial=default, widget=forms.NumberInput(attrs))
+    return forms.CharField(required=required, initial=default, widget=forms.TextInput(attrs))
+
+
+def _words(name: str, value: str) -> str:
+    """A choice as people call it."""
+    if name == "format" and value in _CONTAINERS:
+        label = _CONTAINERS[value].label
+        return label if label.lower() == value else f"{label} (.{value})"
+    label = label_of(value)
+    return value.replace("_", " ").capitalize() if label == value else label
+
+
+class JobsFilter(forms.Form):
+    """What the jobs page shows; nonsense in the address falls back to everything."""
+
+    LIVE = "live"
+
+    status = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Any state"),
+            (LIVE, "Waiting or running"),
+            ("completed", "Done"),
+            ("failed", "Failed"),
+            ("cancelled", "Cancelled"),
+        ],
+    )
+    type = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        kinds = [(type_, operation.title) for type_, operation in catalogue.operations().items()]
+        types = self.fields["type"]
+        assert isinstance(types, forms.ChoiceField)  # noqa: S101 - declared above; tells the type checker
+        types.choices = [("", "Any operation"), *kinds, (Job.INTAKE, "Inspection of an upload")]
+
+    def chosen(self, name: str) -> str:
+        """The field's value, or an empty text where it was not valid."""
+        self.is_valid()
+        return str(self.cleaned_data.get(name, ""))
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.chosen("status") or self.chosen("type"))

@@ -1,0 +1,100 @@
+"""The parts of other floors' pages that show operations and jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from engine import catalogue
+from engine.types import MediaInfo, Plan
+from jobs import selectors
+from jobs.forms import OperationForm
+from jobs.models import Job
+from problems import Kind, kind_for
+from videos.models import Operation, Video
+
+register = template.Library()
+
+
+@register.simple_tag
+def problem_words(code: str) -> Kind:
+    """Title and hint of a stored error code."""
+    return kind_for(code)
+
+
+@register.filter
+def job_title(type_: str) -> str:
+    """What a job does, in words."""
+    if type_ == Job.INTAKE:
+        return "Inspection"
+    known = catalogue.operations().get(type_)
+    return known.title if known else type_.replace("_", " ").capitalize()
+
+
+@register.filter
+def job_icon(type_: str) -> str:
+    """The icon of what a job does."""
+    known = catalogue.operations().get(type_)
+    return known.icon if known else "search-check" if type_ == Job.INTAKE else "settings"
+
+
+@register.filter
+def parameter_words(operation: Operation) -> str:
+    """`Width 1280 · Fit contain`: the parameters with their titles."""
+    return " · ".join(f"{title} {value}" for title, value in parameter_pairs(operation))
+
+
+@register.filter
+def parameter_pairs(operation: Operation) -> list[tuple[str, str]]:
+    """Titles and values of the parameters, in the order of their declaration; a plain no is left out."""
+    known = catalogue.operations().get(operation.type)
+    fields = known.Parameters.model_fields if known else {}
+    pairs = []
+    for name in [*fields, *(name for name in operation.parameters if name not in fields)]:
+        value = operation.parameters.get(name)
+        if value is None or value is False:
+            continue
+        title = (fields[name].title if name in fields else None) or name.replace("_", " ").capitalize()
+        pairs.append((title, "yes" if value is True else str(value)))
+    return pairs
+
+
+@register.simple_tag
+def plan_of(stored: dict[str, Any] | None) -> Plan | None:
+    """The plan as it was stored with its job."""
+    return None if stored is None else Plan.model_validate(stored)
+
+
+@register.simple_tag
+def place_in_queue(job: Job) -> int | None:
+    """The job's place, from 1; None where it does not wait."""
+    return selectors.queue_position(job)
+
+
+@register.inclusion_tag("jobs/intake.html")
+def intake_state(video: Video) -> dict[str, Any]:
+    """How the inspection of a fresh upload goes."""
+    return {"job": selectors.intake_latest(video), "video": video}
+
+
+@register.inclusion_tag("jobs/operations_list.html", takes_context=True)
+def operations_list(context: template.Context, video: Video) -> dict[str, Any]:
+    """Everything asked of this video, newest first, live."""
+    return {
+        "video": video,
+        "entries": selectors.operations_with_latest_job(video),
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.inclusion_tag("jobs/operations_panel.html", takes_context=True)
+def operations_panel(context: template.Context, video: Video) -> dict[str, Any]:
+    """A form for each operation there is. One that was just refused keeps what was typed."""
+    media = MediaInfo.model_validate(video.media_info)
+    refused = context.get("operation_form")
+    forms = [
+        refused if refused is not None and refused.type == type_ else OperationForm(type_, media)
+        for type_ in catalogue.operations()
+    ]
+    return {"video": video, "forms": forms, "csrf_token": context.get("csrf_token")}

@@ -1,0 +1,22 @@
+"""Addresses of the start page, jobs and operations."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from jobs import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("running/", views.running, name="running"),
+    path("sample/", views.sample, name="sample"),
+    path("jobs/", views.jobs, name="jobs"),
+    path("jobs/<str:job_id>/", views.job, name="job"),
+    path("jobs/<str:job_id>/row/", views.job_row, name="job-row"),
+    path("jobs/<str:job_id>/log/", views.job_log, name="job-log"),
+    path("jobs/<str:job_id>/cancel/", views.job_cancel, name="job-cancel"),
+    path("jobs/<str:job_id>/retry/", views.job_retry, name="job-retry"),
+    path("operations/<str:operation_id>/card/", views.operation_card, name="operation-card"),
+    path("videos/<str:video_id>/operations/<str:type_>/", views.operation_create, name="operation-create"),
+    path("videos/<str:video_id>/operations/<str:type_>/plan/", views.operation_plan, name="operation-plan"),
+]

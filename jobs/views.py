@@ -1,0 +1,212 @@
+"""The start page, jobs, and what people ask of a video."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import reswap, retarget, trigger_client_event
+
+from engine.types import MediaInfo
+from jobs import selectors, services
+from jobs.forms import JobsFilter, OperationForm
+from jobs.models import Job
+from problems import Problem
+from users.form_problems import problem_show
+from users.viewer import viewer_of
+from videos.paging import page_of
+from videos.selectors import operation_get_for, video_get_for, videos_for
+
+PAGE_SIZE = 25
+RECENT_VIDEOS = 8
+RUNNING_SHOWN = 5
+
+
+def _is_partial(request: HttpRequest) -> bool:
+    return request.headers.get("HX-Request") == "true"
+
+
+def _notice(response: HttpResponse, level: str, text: str) -> HttpResponse:
+    return trigger_client_event(response, "notice", {"level": level, "text": text})
+
+
+# ------------------------------------------------------------------------------------------- start page
+
+
+@never_cache
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """What runs and what came last; for strangers what this is."""
+    if not request.user.is_authenticated:
+        return render(request, "landing.html")
+    viewer = viewer_of(request)
+    recent = videos_for(viewer).order_by("-id").defer("media_info")[:RECENT_VIDEOS]
+    return render(request, "jobs/home.html", {"videos": recent, **_running(request)})
+
+
+@login_required
+@never_cache
+@require_safe
+def running(request: HttpRequest) -> HttpResponse:
+    """The live part of the start page."""
+    return render(request, "jobs/running.html", _running(request))
+
+
+def _running(request: HttpRequest) -> dict[str, Any]:
+    live = list(selectors.jobs_live_for(viewer_of(request))[: RUNNING_SHOWN + 1])
+    return {"running": live[:RUNNING_SHOWN], "more_running": len(live) > RUNNING_SHOWN}
+
+
+@login_required
+@require_POST
+def sample(request: HttpRequest) -> HttpResponse:
+    """Put the sample clip into the library of someone who wants to try."""
+    video = services.sample_submit(viewer=viewer_of(request), clip=settings.SAMPLE_CLIP)
+    messages.success(request, "The sample clip is in your library. Try an operation on it.")
+    return redirect("video", video.id)
+
+
+# ------------------------------------------------------------------------------------------- jobs
+
+
+@login_required
+@never_cache
+@require_safe
+def jobs(request: HttpRequest) -> HttpResponse:
+    """The history with filters, newest first; what runs is live."""
+    narrowing = JobsFilter(request.GET)
+    found = selectors.jobs_for(viewer_of(request), intake=narrowing.chosen("type") == Job.INTAKE)
+    if type_ := narrowing.chosen("type"):
+        found = found.filter(type=type_)
+    if status := narrowing.chosen("status"):
+        found = found.filter(finished_at=None) if status == JobsFilter.LIVE else found.filter(status=status)
+    page = page_of(found.order_by("-id"), request.GET.get("page", ""), size=PAGE_SIZE)
+    return render(request, "jobs/jobs.html", {"page": page, "filter": narrowing})
+
+
+@login_required
+@never_cache
+@require_safe
+def job(request: HttpRequest, job_id: str) -> HttpResponse:
+    """One run: how it goes, what it does, why it failed."""
+    return render(request, "jobs/job.html", {"job": selectors.job_get_for(viewer_of(request), job_id)})
+
+
+@login_required
+@never_cache
+@require_safe
+def job_row(request: HttpRequest, job_id: str) -> HttpResponse:
+    """The job's row in a list, for pages that saw its state change."""
+    return render(request, "jobs/row.html", {"job": selectors.job_get_for(viewer_of(request), job_id)})
+
+
+@login_required
+@never_cache
+@require_safe
+def job_log(request: HttpRequest, job_id: str) -> HttpResponse:
+    """The log as a text file."""
+    found = selectors.job_get_for(viewer_of(request), job_id)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{found.id}.log"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return HttpResponse(found.log, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+@login_required
+@require_POST
+def job_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Stop a job that waits or runs."""
+    cancelled = services.job_cancel(viewer=viewer_of(request), job_id=job_id)
+    return _after_change(request, cancelled, "The job is cancelled.")
+
+
+@login_required
+@require_POST
+def job_retry(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Run a failed or cancelled job again."""
+    again = services.job_retry(viewer=viewer_of(request), job_id=job_id)
+    return _after_change(request, again, "It runs again.")
+
+
+def _after_change(request: HttpRequest, changed: Job, text: str) -> HttpResponse:
+    """Buttons that asked for it get their operation's card or row back, the rest go to the job's page."""
+    shape = request.POST.get("shape")
+    if _is_partial(request) and shape == "card" and changed.operation is not None:
+        return _notice(_card(request, changed.operation.id), "success", text)
+    if _is_partial(request) and shape == "row":
+        fresh = selectors.job_get_for(viewer_of(request), changed.id)
+        return _notice(render(request, "jobs/row.html", {"job": fresh}), "success", text)
+    messages.success(request, text)
+    return redirect("job", changed.id)
+
+
+# ------------------------------------------------------------------------------------------- operations
+
+
+@login_required
+@never_cache
+@require_safe
+def operation_card(request: HttpRequest, operation_id: str) -> HttpResponse:
+    """The operation's card on its video's page, for pages that saw its state change."""
+    return _card(request, operation_id)
+
+
+def _card(request: HttpRequest, operation_id: str) -> HttpResponse:
+    operation = operation_get_for(viewer_of(request), operation_id)
+    entry = selectors.operation_with_latest_job(operation)
+    return render(request, "jobs/operation_card.html", {"entry": entry, "video": operation.video})
+
+
+@login_required
+@require_POST
+def operation_plan(request: HttpRequest, video_id: str, type_: str) -> HttpResponse:
+    """What would be done with what is filled in; nothing is started."""
+    form = OperationForm(type_, None, request.POST)
+    context: dict[str, Any] = {}
+    try:
+        context["plan"] = services.operation_plan(
+            viewer=viewer_of(request), video_id=video_id, type=type_, parameters=form.parameters()
+        )
+    except Problem as problem:
+        context["problem"] = problem
+    return render(request, "jobs/plan.html", context)
+
+
+@login_required
+@require_POST
+def operation_create(request: HttpRequest, video_id: str, type_: str) -> HttpResponse:
+    """Start an operation, or find the equal one."""
+    viewer = viewer_of(request)
+    form = OperationForm(type_, None, request.POST)
+    try:
+        submission = services.operation_submit(
+            viewer=viewer, video_id=video_id, type=type_, parameters=form.parameters()
+        )
+    except Problem as problem:
+        if problem.code in {"not_found", "unknown_operation"}:
+            raise
+        return _refused(request, video_id, type_, problem)
+    text = "It is started." if submission.created else "You asked for exactly this before: here it is."
+    if not _is_partial(request):
+        messages.success(request, text)
+        return redirect("video", video_id)
+    video = video_get_for(viewer, video_id)
+    return _notice(render(request, "jobs/started.html", {"video": video, "type": type_}), "success", text)
+
+
+def _refused(request: HttpRequest, video_id: str, type_: str, problem: Problem) -> HttpResponse:
+    video = video_get_for(viewer_of(request), video_id)
+    media = None if video.media_info is None else MediaInfo.model_validate(video.media_info)
+    form = OperationForm(type_, media, request.POST)
+    problem_show(form, problem)
+    if not _is_partial(request):
+        return render(request, "videos/video.html", {"video": video, "operation_form": form}, status=422)
+    response = render(request, "jobs/operation_form.html", {"video": video, "form": form}, status=422)
+    return reswap(retarget(response, f"#form-{type_}"), "outerHTML")

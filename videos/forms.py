@@ -1,0 +1,41 @@
+"""The forms of the library and the video page."""
+
+from __future__ import annotations
+
+from django import forms
+
+from videos.models import Video
+
+
+class LibraryFilter(forms.Form):
+    """What the library shows; nonsense in the address falls back to the default."""
+
+    SORTS = {
+        "newest": ("Newest first", "-id"),
+        "oldest": ("Oldest first", "id"),
+        "name": ("Name", "name"),
+        "largest": ("Largest first", "-size"),
+        "longest": ("Longest first", "-duration"),
+    }
+
+    q = forms.CharField(required=False, max_length=200)
+    status = forms.ChoiceField(required=False, choices=[("", "Any state"), *Video.Status.choices])
+    sort = forms.ChoiceField(required=False, choices=[(key, words) for key, (words, _) in SORTS.items()])
+
+    def chosen(self, name: str) -> str:
+        """The field's value, or an empty text where it was not valid."""
+        self.is_valid()
+        return str(self.cleaned_data.get(name, ""))
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.chosen("q") or self.chosen("status"))
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        chosen = self.SORTS.get(self.chosen("sort"), self.SORTS["newest"])[1]
+        return (chosen,) if chosen.endswith("id") else (chosen, "-id")
+
+
+class RenameForm(forms.Form):
+    name = forms.CharField(max_length=255)

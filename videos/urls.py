@@ -1,0 +1,17 @@
+"""Addresses of the library, the video pages and the upload page."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from videos import views
+
+urlpatterns = [
+    path("videos/", views.library, name="library"),
+    path("videos/<str:video_id>/", views.video, name="video"),
+    path("videos/<str:video_id>/tile/", views.video_tile, name="video-tile"),
+    path("videos/<str:video_id>/rename/", views.video_rename, name="video-rename"),
+    path("videos/<str:video_id>/delete/", views.video_delete, name="video-delete"),
+    path("upload/", views.upload, name="upload"),
+    path("upload/<str:upload_id>/discard/", views.upload_discard, name="upload-discard"),
+]
