@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from users.ids import PublicIdField
 from users.models import Priority
@@ -64,7 +65,8 @@ class Job(models.Model):
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     log = models.TextField(blank=True, help_text="The last lines of the tools' output")
-    queued_at = models.DateTimeField(auto_now_add=True)
+    # By PostgreSQL's clock, like every time in these tables: the machines of workers may disagree.
+    queued_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     duration_ms = models.BigIntegerField(null=True, blank=True)
@@ -77,11 +79,13 @@ class Job(models.Model):
     class Meta:
         indexes: ClassVar = [
             # The jobs page and GET /jobs: one owner's jobs, newest first.
-            models.Index("owner", "-id", name="job_owner_newest"),
-            # The cap of a tier: how many of the owner's jobs run now; and the snapshot of live jobs.
-            models.Index("owner", "status", name="job_owner_live", condition=Q(finished_at=None)),
+            models.Index(fields=["owner", "-id"], name="job_owner_newest"),
+            # The snapshot of one owner's live jobs.
+            models.Index(fields=["owner", "-id"], name="job_owner_live", condition=Q(finished_at=None)),
+            # The cap of a tier: how many jobs of the owner run now.
+            models.Index(fields=["owner"], name="job_owner_running", condition=Q(status="active")),
             # Recent failures, for the history and the admin.
-            models.Index("-finished_at", name="job_failed_recent", condition=Q(status="failed")),
+            models.Index(fields=["-finished_at"], name="job_failed_recent", condition=Q(status="failed")),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -140,6 +144,10 @@ class Step(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps", db_index=False)
+    # The job's, for the claim's index: it looks at one step of each owner instead of at every step.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=32)
     lane = models.CharField(max_length=8, choices=Lane)
@@ -159,10 +167,22 @@ class Step(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            # The claim: best queued step of a lane.
-            models.Index("lane", "priority", "id", name="step_claimable", condition=Q(status="queued")),
+            # The claim: who waits in this lane, and the best step of each.
+            models.Index(
+                fields=["lane", "owner", "priority", "id"],
+                name="step_claimable",
+                condition=Q(status="queued"),
+            ),
+            # The claim, for owners at their cap: intake runs all the same.
+            models.Index(
+                fields=["lane", "owner", "priority", "id"],
+                name="step_intake_claimable",
+                condition=Q(status="queued", kind="intake"),
+            ),
+            # A job's place in the queue.
+            models.Index(fields=["lane", "priority", "id"], name="step_order", condition=Q(status="queued")),
             # The reconciler: leases that ran out.
-            models.Index("lease_until", name="step_leased", condition=Q(status="active")),
+            models.Index(fields=["lease_until"], name="step_leased", condition=Q(status="active")),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "position"], name="step_position_once"),

@@ -116,6 +116,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='step',
+            index=models.Index(condition=models.Q(('kind', 'intake'), ('status', 'queued')), fields=['lane', 'owner', 'priority', 'id'], name='step_intake_claimable'),
+        ),
+        migrations.AddIndex(
+            model_name='step',
             index=models.Index(condition=models.Q(('status', 'queued')), fields=['lane', 'priority', 'id'], name='step_order'),
         ),
         migrations.AddIndex(

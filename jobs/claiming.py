@@ -1,0 +1,239 @@
+"""Who works on what: claims of steps, and the leases that hold them.
+
+A claim takes the best step of a lane in PostgreSQL; see docs/jobs.md for the order and the limits. The
+lease it grants is short and carries a fresh token. Everything a worker writes later names that token, so
+a worker that lost its lease, for whatever reason, changes nothing any more.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from jobs.models import SEQ_STRIDE, Job, Step
+from jobs.publish import publish_on_commit
+from videos.models import Operation
+from videos.services.operations import operation_status_set
+
+LEASE = timedelta(seconds=30)
+# How often a claim looks again where another transaction was faster.
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A step in the hands of this worker. `job` is its row as of the claim."""
+
+    step_id: int
+    position: int
+    attempt: int
+    token: UUID
+    job: Job
+
+
+def worker_name() -> str:
+    """This process on this machine, as noted in the rows it claims."""
+    return f"{socket.gethostname()[:80]}/{os.getpid()}"
+
+
+# A step may be claimed when its job waits or runs, its next try is due, its video is not in the trash and
+# the steps it needs are done.
+_READY = """
+    j.status IN ('queued', 'active')
+    AND (j.run_after IS NULL OR j.run_after <= statement_timestamp())
+    AND v.deleted_at IS NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs_step n
+        WHERE n.job_id = s.job_id AND n.position = ANY(s.needs) AND n.status <> 'done'
+    )
+"""
+_JOINED = "jobs_step s JOIN jobs_job j ON j.id = s.job_id JOIN videos_video v ON v.id = j.video_id"
+
+# The best step of the owner `o` in a lane. Below the cap that is any step; at the cap only steps of jobs
+# that run already, and intake, which nobody waits in line for. Each arm reads the head of an index, so
+# neither a long queue nor an owner at the cap makes a claim slow.
+_BEST_OF_OWNER = f"""
+    SELECT arm.id, arm.priority FROM (
+        (SELECT s.id, s.priority FROM {_JOINED}
+         WHERE o.running < o.cap AND s.lane = %(lane)s AND s.status = 'queued'
+           AND s.owner_id = o.owner_id AND {_READY}
+         ORDER BY s.priority, s.id LIMIT 1)
+        UNION ALL
+        (SELECT s.id, s.priority FROM {_JOINED}
+         WHERE o.running >= o.cap AND j.owner_id = o.owner_id AND j.status = 'active' AND j.type <> 'intake'
+           AND s.lane = %(lane)s AND s.status = 'queued' AND {_READY}
+         ORDER BY s.priority, s.id LIMIT 1)
+        UNION ALL
+        (SELECT s.id, s.priority FROM {_JOINED}
+         WHERE o.running >= o.cap AND s.lane = %(lane)s AND s.status = 'queued' AND s.kind = 'intake'
+           AND s.owner_id = o.owner_id AND {_READY}
+         ORDER BY s.priority, s.id LIMIT 1)
+    ) arm ORDER BY arm.priority, arm.id LIMIT 1
+"""  # noqa: S608 - composed of constants
+
+_OWNER = """
+    SELECT u.id AS owner_id, COALESCE(u.concurrent_jobs_override, t.concurrent_jobs) AS cap, (
+        SELECT count(*) FROM jobs_job r WHERE r.owner_id = u.id AND r.status = 'active' AND r.type <> 'intake'
+    ) AS running
+    FROM users_user u JOIN users_tier t ON t.name = u.tier_id
+"""
+
+# Owners who have something claimable in a lane, the best step first. The recursion hops from owner to
+# owner through the index instead of reading every queued step.
+_OWNERS = f"""
+    WITH RECURSIVE waiting(owner_id) AS (
+        (SELECT owner_id FROM jobs_step WHERE lane = %(lane)s AND status = 'queued' ORDER BY owner_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT s.owner_id FROM jobs_step s
+                WHERE s.lane = %(lane)s AND s.status = 'queued' AND s.owner_id > w.owner_id
+                ORDER BY s.owner_id LIMIT 1)
+        FROM waiting w WHERE w.owner_id IS NOT NULL
+    )
+    SELECT o.owner_id
+    FROM waiting w
+    JOIN ({_OWNER}) o ON o.owner_id = w.owner_id
+    CROSS JOIN LATERAL ({_BEST_OF_OWNER}) best
+    ORDER BY best.priority, best.id
+    LIMIT %(limit)s
+"""  # noqa: S608 - composed of constants
+
+_TAKE = f"""
+    WITH best AS MATERIALIZED (
+        SELECT found.id FROM ({_OWNER} WHERE u.id = %(owner)s) o CROSS JOIN LATERAL ({_BEST_OF_OWNER}) found
+    ), locked AS MATERIALIZED (
+        SELECT s.id FROM best JOIN jobs_step s ON s.id = best.id JOIN jobs_job j ON j.id = s.job_id
+        WHERE s.status = 'queued' AND j.status IN ('queued', 'active')
+        FOR NO KEY UPDATE OF j, s SKIP LOCKED
+    ), step AS (
+        UPDATE jobs_step SET status = 'active', attempt = attempt + 1, worker = %(worker)s,
+            lease_until = statement_timestamp() + %(lease)s * interval '1 second',
+            lease_token = gen_random_uuid(),
+            started_at = statement_timestamp()
+        FROM locked WHERE jobs_step.id = locked.id
+        RETURNING jobs_step.id, jobs_step.position, jobs_step.attempt, jobs_step.lease_token, jobs_step.job_id
+    ), job AS (
+        UPDATE jobs_job SET status = 'active', started_at = COALESCE(started_at, statement_timestamp()),
+            attempt = GREATEST(jobs_job.attempt, step.attempt), run_after = NULL,
+            error_code = '', error_message = '', seq = seq + %(stride)s
+        FROM step WHERE jobs_job.id = step.job_id
+    )
+    SELECT id, position, attempt, lease_token, job_id FROM step
+"""  # noqa: S608 - composed of constants
+
+
+def step_claim(*, lane: str, worker: str) -> Claim | None:
+    """Takes the best claimable step of the lane, or returns None where there is none.
+
+    The owners' caps hold under concurrent claims, because claims of one owner wait for each other.
+    """
+    for _ in range(ATTEMPTS):
+        owners = _owners_waiting(lane, limit=1)
+        if not owners:
+            return None
+        if claim := _claim_of(owners[0], lane=lane, worker=worker):
+            return claim
+        # Another worker was faster, or somebody holds the row for a moment: the next look is fresh.
+    return None
+
+
+def lanes_claimable() -> list[str]:
+    """The lanes in which a worker would find something now."""
+    return [lane for lane in Step.Lane.values if _owners_waiting(lane, limit=1)]
+
+
+def _owners_waiting(lane: str, *, limit: int) -> list[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(_OWNERS, {"lane": lane, "limit": limit})
+        return [owner for (owner,) in cursor.fetchall()]
+
+
+@transaction.atomic
+def _claim_of(owner: UUID, *, lane: str, worker: str) -> Claim | None:
+    with connection.cursor() as cursor:
+        # A statement of its own: the next one must see what those before it in line have committed.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('claims of ' || %s, 0))", [str(owner)])
+        cursor.execute(
+            _TAKE,
+            {
+                "owner": owner,
+                "lane": lane,
+                "worker": worker,
+                "lease": LEASE.total_seconds(),
+                "stride": SEQ_STRIDE,
+            },
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    step_id, position, attempt, token, job_id = row
+    job = Job.objects.select_related("video", "operation").get(id=job_id)
+    if job.operation is not None and job.operation.status != Operation.Status.PROCESSING:
+        operation_status_set(operation_id=job.operation.id, status=Operation.Status.PROCESSING)
+    publish_on_commit("job.started", job)
+    return Claim(step_id=step_id, position=position, attempt=attempt, token=token, job=job)
+
+
+_HELD = """
+    s.id = %(step)s AND s.lease_token = %(token)s AND s.status = 'active'
+    AND NOT EXISTS (
+        SELECT 1 FROM jobs_job j JOIN videos_video v ON v.id = j.video_id
+        WHERE j.id = s.job_id AND v.deleted_at IS NOT NULL
+    )
+"""
+
+_RENEW = f"""
+    UPDATE jobs_step s SET lease_until = statement_timestamp() + %(lease)s * interval '1 second'
+    WHERE {_HELD} RETURNING 1
+"""  # noqa: S608 - composed of constants
+
+_PROGRESS = f"""
+    UPDATE jobs_job SET progress = %(per_cent)s, speed = %(speed)s, eta_seconds = %(eta)s,
+        seq = seq + %(stride)s
+    WHERE id = %(job)s AND status = 'active' AND EXISTS (SELECT 1 FROM jobs_step s WHERE {_HELD})
+    RETURNING seq
+"""  # noqa: S608 - composed of constants
+
+
+def lease_renew(claim: Claim) -> bool:
+    """Extends the lease; False when it is lost: cancelled, taken over, or the video was deleted."""
+    return _fetch(claim, _RENEW, {}) is not None
+
+
+def lease_held(claim: Claim) -> bool:
+    """Whether the lease is still this worker's; writes nothing."""
+    return _fetch(claim, f"SELECT 1 FROM jobs_step s WHERE {_HELD}", {}) is not None  # noqa: S608 - constants
+
+
+def progress_write(
+    claim: Claim, *, per_cent: float, speed: float | None, eta_seconds: float | None
+) -> int | None:
+    """Writes the progress to the job's row and returns its new seq, or None when the lease is lost."""
+    parameters = {"per_cent": per_cent, "speed": speed, "eta": eta_seconds, "stride": SEQ_STRIDE}
+    row = _fetch(claim, _PROGRESS, parameters)
+    return None if row is None else int(row[0])
+
+
+def active_on_this_machine(lane: str) -> int:
+    """How many steps of the lane run on this machine, to share its processors among them."""
+    machine = worker_name().rpartition("/")[0]
+    active = Step.objects.filter(status=Step.Status.ACTIVE, lane=lane, worker__startswith=f"{machine}/")
+    return active.count()
+
+
+def _fetch(claim: Claim, sql: str, parameters: dict[str, Any]) -> tuple[Any, ...] | None:
+    common: dict[str, Any] = {
+        "step": claim.step_id,
+        "token": claim.token,
+        "job": UUID(hex=claim.job.id.partition("_")[2]),
+        "lease": LEASE.total_seconds(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {**common, **parameters})
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row

@@ -1,0 +1,78 @@
+"""The only sender of Celery messages.
+
+A message names no job. It says "look into lane X", and a worker that gets it claims the best step
+there is by then. So a lost message costs a delay until the reconciler's next round, and a double one
+finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import ChannelError, KombuError
+from redis.exceptions import RedisError
+
+from jobs.models import Step
+from jobs.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+WORK = "jobs.work"
+RECONCILE = "jobs.reconcile"
+
+
+class _Call(NamedTuple):
+    task: str
+    lane: str
+    kwargs: dict[str, str]
+    delay: float | None = None
+
+
+def wake_on_commit(lane: str, *, count: int = 1, delay: float | None = None) -> None:
+    """Lets `count` workers of `lane` look for work once the current transaction has committed.
+
+    `delay` is in seconds and for seconds only: a worker keeps waiting messages in its memory.
+    """
+    transaction.on_commit(lambda: wake(lane, count=count, delay=delay), robust=True)
+
+
+def wake(lane: str, *, count: int = 1, delay: float | None = None) -> None:
+    """As `wake_on_commit`, at once. Never raises and never waits for the broker."""
+    for _ in range(count):
+        _outbox.put(_Call(WORK, lane, {"lane": str(Step.Lane(lane))}, delay))
+
+
+def reconcile_soon() -> None:
+    """Lets a worker of the short lane reconcile, without waiting for the beat. Never raises."""
+    _outbox.put(_Call(RECONCILE, Step.Lane.SHORT, {}))
+
+
+def pending(lane: str) -> int:
+    """How many wake-ups wait in the broker; 0 also where it cannot be asked."""
+    try:
+        with current_app.pool.acquire(block=True, timeout=2) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=2)
+            with connection.channel() as channel:
+                return int(channel.queue_declare(queue=lane, passive=True).message_count)
+    except ChannelError:  # an empty queue does not exist in Redis
+        return 0
+    except (KombuError, RedisError, OSError) as error:
+        log.warning("the broker could not be asked for waiting wake-ups: %s", error)
+        return 0
+
+
+def flush(timeout: float = 2.0) -> bool:
+    """Waits until everything this process wanted to send was handed to the broker."""
+    return _outbox.flush(timeout)
+
+
+def _send(call: _Call) -> None:
+    current_app.send_task(
+        call.task, kwargs=call.kwargs, queue=str(call.lane), countdown=call.delay, ignore_result=True
+    )
+
+
+_outbox: Outbox[_Call] = Outbox("wake-ups", _send)

@@ -1,0 +1,127 @@
+"""Runs a claimed step: scratch folder, engine, and the outcome.
+
+Only claims come in and only outcomes go out; between the two no connection to PostgreSQL is held.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from django.db import InterfaceError, OperationalError, connection
+
+from engine.execute import execute
+from engine.failures import RunFailed
+from engine.intake import intake
+from engine.runner import Stopped
+from engine.types import Limits, Plan
+from jobs import dispatch, outcomes, shutdown
+from jobs.claiming import Claim, active_on_this_machine, lanes_claimable, step_claim, worker_name
+from jobs.models import Job, Step
+from jobs.watch import Reason, Watch
+from jobs.workspace import attempt_folder
+from problems import Problem
+from videos.services.outputs import outputs_place
+from videos.storage import source_path
+
+log = logging.getLogger(__name__)
+
+PAUSE_BETWEEN_TRIES_TO_RECORD = 0.5
+
+
+def lane_work(*, lane: str) -> bool:
+    """What a wake-up asks for: claims one step, runs it, passes the word on. Says whether there was one."""
+    if shutdown.requested():
+        return False
+    claim = step_claim(lane=lane, worker=worker_name())
+    if claim is None:
+        return False
+    step_run(claim)
+    if not shutdown.requested():
+        lanes_wake()
+    return True
+
+
+def lanes_wake() -> None:
+    """Sends a wake-up to each lane that has something claimable and no wake-up waiting."""
+    for lane in lanes_claimable():
+        if dispatch.pending(lane) == 0:
+            dispatch.wake(lane)
+
+
+def step_run(claim: Claim) -> None:
+    """Works on the step until it is published, failed, handed back or lost. Raises nothing of its own."""
+    with ExitStack() as stack:
+        watch = stack.enter_context(Watch(claim))
+        try:
+            limits = _limits()
+            connection.close()
+            folder = stack.enter_context(attempt_folder(claim.step_id, claim.attempt))
+            record = _perform(claim, folder, limits, watch)
+            _insist(record, watch)
+        except Stopped:
+            if watch.reason is Reason.SHUTDOWN:
+                _insist(lambda: outcomes.step_hand_back(claim), watch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that this try is over
+            problem, text = _problem_of(error)
+            _insist(lambda: outcomes.step_fail(claim, problem, log=text), watch)
+
+
+def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callable[[], bool]:
+    """Lets the engine work and returns what is left to do: to record it."""
+    if claim.job.video_id is None:
+        raise Problem("source_missing")
+    source = source_path(claim.job.video_id)
+    if claim.job.type == Job.INTAKE:
+        found = intake(source, folder, limits=limits, on_progress=watch.progressed, stop=watch.stop)
+        return lambda: outcomes.intake_publish(claim, intake=found)
+    done = execute(
+        Plan.model_validate(claim.job.plan),
+        claim.position,
+        source=source,
+        work_dir=folder,
+        limits=limits,
+        on_progress=watch.progressed,
+        stop=watch.stop,
+    )
+    placed = outputs_place(artifacts=done.artifacts)
+    return lambda: outcomes.step_publish(claim, placed=placed, cpu_seconds=done.cpu_seconds, log=done.log)
+
+
+def _insist(record: Callable[[], bool], watch: Watch) -> None:
+    """Records an outcome; while PostgreSQL is away, again and again until the lease must count as lost."""
+    while True:
+        try:
+            if not record():
+                log.info("the lease was lost before the outcome could be recorded")
+        except (OperationalError, InterfaceError) as error:
+            log.warning("the outcome could not be recorded: %s", error)
+            connection.close()
+            if watch.reason in {Reason.LOST, Reason.UNREACHABLE}:
+                return
+            time.sleep(PAUSE_BETWEEN_TRIES_TO_RECORD)
+        else:
+            return
+
+
+def _limits() -> Limits:
+    """The processors of this machine, shared by the steps that encode on it now."""
+    encoding = max(1, active_on_this_machine(Step.Lane.ENCODE))
+    return Limits(threads=max(1, math.ceil((os.cpu_count() or 1) / encoding)))
+
+
+def _problem_of(error: Exception) -> tuple[Problem, str]:
+    if isinstance(error, RunFailed):
+        return error, error.log
+    if isinstance(error, Problem):
+        return error, ""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Problem("disk_full"), ""
+    log.error("a step failed unexpectedly", exc_info=error)
+    return Problem("internal_error"), ""

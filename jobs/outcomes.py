@@ -1,0 +1,160 @@
+"""How a claimed step ends: finished, failed, or handed back.
+
+Each function is one transaction that first checks the lease's token under the job's lock. A worker that
+lost its lease gets False and must leave no trace.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from django.db import transaction
+
+from engine.intake import Intake
+from jobs import transitions
+from jobs.claiming import Claim
+from jobs.dispatch import wake_on_commit
+from jobs.models import Job, Step
+from jobs.publish import publish_on_commit
+from jobs.transitions import Locked
+from problems import Problem
+from videos.models import Operation
+from videos.services.outputs import PlacedOutput, outputs_record, outputs_unplace
+from videos.services.videos import video_intake_fail, video_intake_succeed
+
+# A full disk is nobody's fault and empties by itself or by an administrator: wait, and do not count it.
+DISK_FULL_DELAY = timedelta(seconds=30)
+JITTER = 0.2
+
+
+def step_publish(claim: Claim, *, placed: Sequence[PlacedOutput], cpu_seconds: float, log: str) -> bool:
+    """Ends a step of an operation. With the last step its results become visible, all in one moment.
+
+    The files are at their final places already, under new ids that nothing points to. One transaction
+    checks the token, records the outputs and completes operation and job. Where the token is not this
+    worker's any more, the files are removed again. Safe to repeat when the connection broke in between.
+    """
+
+    def record(locked: Locked) -> None:
+        job = locked.job
+        if Step.objects.filter(job=job).exclude(status=Step.Status.DONE).exists():
+            transitions.job_save(job)
+            return
+        operation = Operation.objects.select_related("video").get(id=job.operation_id)
+        outputs_record(operation=operation, placed=placed, video=operation.video)
+        transitions.job_complete(locked)
+
+    won = _step_done(claim, record, cpu_seconds=cpu_seconds, log=log)
+    if not won:
+        outputs_unplace(placed=placed)
+    return won
+
+
+def intake_publish(claim: Claim, *, intake: Intake) -> bool:
+    """Ends an intake: the video is ready from here on."""
+
+    video_id = claim.job.video_id
+    if video_id is None:
+        return False
+
+    def record(locked: Locked) -> None:
+        video_intake_succeed(
+            video_id=video_id,
+            media=intake.media,
+            sha256=intake.sha256,
+            thumbnail=None if intake.thumbnail is None else intake.thumbnail.path,
+        )
+        transitions.job_complete(locked)
+        publish_on_commit("video.ready", locked.job)
+
+    return _step_done(claim, record, cpu_seconds=intake.cpu_seconds, log="")
+
+
+def _step_done(claim: Claim, record: Callable[[Locked], None], *, cpu_seconds: float, log: str) -> bool:
+    with transaction.atomic():
+        held = _locked_and_held(claim)
+        if held is None:
+            # The caller may ask again after a broken connection, when the first time had gone through.
+            return Step.objects.filter(id=claim.step_id, result__token=str(claim.token)).exists()
+        locked, step = held
+        step.status = Step.Status.DONE
+        step.lease_until = step.lease_token = None
+        step.finished_at = locked.now
+        step.cpu_seconds += cpu_seconds
+        step.result = {"token": str(claim.token)}
+        step.save()
+        _note(locked.job, step, cpu_seconds=cpu_seconds, log=log)
+        record(locked)
+        for lane in _lanes_freed(step):
+            wake_on_commit(lane)
+        return True
+
+
+def step_fail(claim: Claim, problem: Problem, *, cpu_seconds: float = 0, log: str = "") -> bool:
+    """Ends a try that failed: for good where the file or the parameters are to blame, else for a while."""
+    with transaction.atomic():
+        held = _locked_and_held(claim)
+        if held is None:
+            return False
+        locked, step = held
+        step.cpu_seconds += cpu_seconds
+        step.save(update_fields=["cpu_seconds"])
+        _note(locked.job, step, cpu_seconds=cpu_seconds, log=log)
+        step_end_try(locked, step, problem)
+        return True
+
+
+def step_end_try(locked: Locked, step: Step, problem: Problem) -> None:
+    """Decides between another try and giving up. Needs the job's lock; the step must be active."""
+    if problem.code == "disk_full":
+        transitions.job_requeue(locked, step, problem=problem, delay=DISK_FULL_DELAY, counts=False)
+    elif problem.retryable and step.attempt < locked.job.max_attempts:
+        delay = retry_delay(step.attempt)
+        transitions.job_requeue(locked, step, problem=problem, delay=delay, counts=True)
+    else:
+        transitions.job_fail(locked, problem)
+        if locked.job.type == Job.INTAKE and locked.job.video_id is not None:
+            video_intake_fail(video_id=locked.job.video_id, problem=problem)
+
+
+def step_hand_back(claim: Claim) -> bool:
+    """Gives a step back at once, when the worker shuts down. It was no try."""
+    with transaction.atomic():
+        held = _locked_and_held(claim)
+        if held is None:
+            return False
+        lost = Problem("worker_lost")
+        transitions.job_requeue(*held, problem=lost, delay=timedelta(0), counts=False)
+        return True
+
+
+def retry_delay(attempt: int) -> timedelta:
+    """2, 4, 8 seconds after the first, second, third try; up to a fifth more spreads those of many jobs."""
+    return timedelta(seconds=2**attempt * random.uniform(1, 1 + JITTER))  # noqa: S311 - spreads load, keeps no secret
+
+
+def _locked_and_held(claim: Claim) -> tuple[Locked, Step] | None:
+    """The job's lock and the step, or None where the lease is not this worker's any more."""
+    try:
+        locked = transitions.job_lock(claim.job.id)
+    except Job.DoesNotExist:  # the account was deleted
+        return None
+    job = locked.job
+    if job.status != Job.Status.ACTIVE or job.video is None or job.video.deleted_at is not None:
+        return None
+    steps = Step.objects.select_for_update(no_key=True)
+    step = steps.filter(id=claim.step_id, lease_token=claim.token, status=Step.Status.ACTIVE).first()
+    return None if step is None else (locked, step)
+
+
+def _note(job: Job, step: Step, *, cpu_seconds: float, log: str) -> None:
+    job.cpu_seconds += cpu_seconds
+    transitions.log_append(job, step, log)
+
+
+def _lanes_freed(step: Step) -> set[str]:
+    """Lanes that may have found work by the end of this step: those of the steps that needed it."""
+    waiting = Step.objects.filter(job=step.job_id, status=Step.Status.QUEUED, needs__contains=[step.position])
+    return set(waiting.values_list("lane", flat=True))

@@ -1,0 +1,29 @@
+"""Celery's way in. Arguments are keywords and unknown ones are ignored, so that old and new workers mix."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from celery import shared_task
+
+from jobs import dispatch
+from jobs.execution import lane_work
+from jobs.housekeeping import clean
+from jobs.reconcile import reconcile
+
+
+@shared_task(name=dispatch.WORK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
+def work_task(*, lane: str, **_: object) -> bool:
+    """A wake-up: looks into the lane once."""
+    return lane_work(lane=lane)
+
+
+@shared_task(name=dispatch.RECONCILE, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
+def reconcile_task(**_: object) -> dict[str, int]:
+    return asdict(reconcile())
+
+
+@shared_task(name="jobs.clean", ignore_result=False)  # type: ignore[untyped-decorator]  # Celery has no types
+def clean_task(**_: object) -> dict[str, int]:
+    """Its result is kept, so that the admin shows what went when."""
+    return asdict(clean())

@@ -1,0 +1,177 @@
+"""Every change of a job's state. Each function expects the caller's transaction and the job's row lock.
+
+Locks: whoever needs several takes them in the order job, steps, operation. A request for an operation
+locks the operation first, but then never waits for a job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models.functions import Now
+
+from engine.types import Plan
+from jobs.dispatch import wake_on_commit
+from jobs.events import JobEventType
+from jobs.models import SEQ_STRIDE, Job, Step
+from jobs.publish import publish_on_commit
+from problems import Problem
+from videos.models import Operation, Video
+from videos.services.operations import operation_status_set
+
+LOG_BYTES = 64 * 1024
+
+_ENDED: dict[str, JobEventType] = {
+    Job.Status.COMPLETED: "job.completed",
+    Job.Status.FAILED: "job.failed",
+    Job.Status.CANCELLED: "job.cancelled",
+}
+
+
+class Locked(NamedTuple):
+    """A job whose row is locked until the transaction ends, and the time on PostgreSQL's clock."""
+
+    job: Job
+    now: datetime
+
+
+def job_lock(job_id: str) -> Locked:
+    """Locks the row. Raises Job.DoesNotExist."""
+    job = Job.objects.select_for_update(no_key=True, of=("self",)).annotate(now=Now()).get(id=job_id)
+    return Locked(job, job.now)
+
+
+def job_create(*, video: Video, operation: Operation | None, priority: int, plan: Plan | None) -> Job:
+    """A queued job with its steps; without a plan it is the intake of the video."""
+    job = Job.objects.create(
+        owner_id=video.owner_id,
+        video=video,
+        operation=operation,
+        type=Job.INTAKE if operation is None else operation.type,
+        priority=priority,
+        plan=None if plan is None else plan.model_dump(mode="json"),
+    )
+    steps = list(_steps(job, plan))
+    Step.objects.bulk_create(steps)
+    publish_on_commit("job.queued", job)
+    for lane in {step.lane for step in steps if not step.needs}:
+        wake_on_commit(lane)
+    return job
+
+
+def _steps(job: Job, plan: Plan | None) -> Iterable[Step]:
+    if plan is None:
+        yield Step(
+            job=job,
+            owner_id=job.owner_id,
+            position=0,
+            kind=Job.INTAKE,
+            lane=Step.Lane.SHORT,
+            priority=job.priority,
+        )
+        return
+    for step in plan.steps:
+        yield Step(
+            job=job,
+            owner_id=job.owner_id,
+            position=step.position,
+            kind=step.kind,
+            lane=step.lane.value,
+            priority=job.priority,
+            needs=list(step.needs),
+        )
+
+
+def job_complete(locked: Locked) -> None:
+    """The last step is done and its results are recorded."""
+    locked.job.progress = 100
+    locked.job.error_code = locked.job.error_message = ""
+    _end(locked, Job.Status.COMPLETED)
+
+
+def job_fail(locked: Locked, problem: Problem) -> None:
+    """The job gave up; the operation says why as well."""
+    locked.job.error_code, locked.job.error_message = problem.code, problem.detail
+    _end(locked, Job.Status.FAILED)
+
+
+def job_cancel(locked: Locked) -> None:
+    """Takes the leases from the workers, who find out within a second and kill what they run."""
+    locked.job.cancel_requested_at = locked.now
+    locked.job.error_code = locked.job.error_message = ""
+    _end(locked, Job.Status.CANCELLED)
+
+
+def _end(locked: Locked, status: Job.Status) -> None:
+    job, now = locked
+    job.status = status
+    job.finished_at = now
+    job.duration_ms = None if job.started_at is None else round((now - job.started_at).total_seconds() * 1000)
+    job.run_after = job.speed = job.eta_seconds = None
+    job_save(job)
+    leftovers = Step.Status.FAILED if status == Job.Status.FAILED else Step.Status.CANCELLED
+    Step.objects.filter(job=job, status__in=[Step.Status.QUEUED, Step.Status.ACTIVE]).update(
+        status=leftovers, lease_until=None, lease_token=None, finished_at=now
+    )
+    if job.operation_id is not None:
+        operation_status_set(
+            operation_id=job.operation_id,
+            status=str(status),
+            error_code=job.error_code,
+            error_message=job.error_message,
+        )
+    publish_on_commit(_ENDED[status], job)
+
+
+def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelta, counts: bool) -> None:
+    """Puts an active step back for another try after `delay`; `counts` says whether this one was a try."""
+    job, now = locked
+    if not counts:
+        step.attempt -= 1
+    step.status = Step.Status.QUEUED
+    step.lease_until = step.lease_token = step.started_at = None
+    step.worker = ""
+    step.save(update_fields=["attempt", "status", "lease_until", "lease_token", "started_at", "worker"])
+    job.status = Job.Status.QUEUED
+    job.attempt = max(Step.objects.filter(job=job).values_list("attempt", flat=True))
+    job.progress = 0
+    job.speed = job.eta_seconds = None
+    job.run_after = now + delay if delay else None
+    job.error_code, job.error_message = problem.code, problem.detail
+    job_save(job)
+    publish_on_commit("job.retrying", job)
+    seconds = delay.total_seconds()
+    wake_on_commit(step.lane, delay=seconds or None)
+
+
+def job_save(job: Job) -> None:
+    """Writes the changes of this module as the job's next version."""
+    job.seq += SEQ_STRIDE
+    job.save(
+        update_fields=[
+            "status",
+            "progress",
+            "speed",
+            "eta_seconds",
+            "attempt",
+            "error_code",
+            "error_message",
+            "log",
+            "started_at",
+            "finished_at",
+            "duration_ms",
+            "cpu_seconds",
+            "run_after",
+            "cancel_requested_at",
+            "seq",
+        ]
+    )
+
+
+def log_append(job: Job, step: Step, text: str) -> None:
+    """Adds the messages of one try to the job's log, of which the last `LOG_BYTES` characters are kept."""
+    if text.strip():
+        heading = f"--- {step.kind}, try {step.attempt} ---\n"
+        job.log = f"{job.log}{heading}{text.rstrip()}\n"[-LOG_BYTES:]

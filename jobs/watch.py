@@ -1,0 +1,154 @@
+"""What goes on beside a running step: its lease, its progress, and the reasons to stop it.
+
+Two threads, so that a database that hangs cannot keep a worker from noticing that its lease is gone:
+the keeper talks to PostgreSQL once a second; the pulse, four times a second, publishes progress and
+watches the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Self
+
+from django.db import Error as DatabaseTrouble
+from django.db import connection
+
+from engine.types import Progress
+from jobs import claiming, shutdown
+from jobs.claiming import Claim
+from jobs.events import job_message, job_state
+from jobs.models import SEQ_STRIDE
+from jobs.publish import publish_now
+
+log = logging.getLogger(__name__)
+
+PULSE = 0.25
+LOOK_EVERY = 1.0
+RENEW_EVERY = 5.0
+# Shorter than the lease: the worker stops by itself before anybody else may start.
+SILENCE_LIMIT = 20.0
+
+
+class Reason(StrEnum):
+    """Why a step was stopped before its end."""
+
+    LOST = "the lease is lost"
+    UNREACHABLE = "PostgreSQL did not answer for too long"
+    SHUTDOWN = "the worker shuts down"
+
+
+class Watch:
+    """Keeps a claim while its `with` block runs. `stop` is set when the work must end at once."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.stop = threading.Event()
+        self.reason: Reason | None = None
+        self._claim = claim
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._renewed_at = time.monotonic()
+        self._progress: Progress | None = None
+        self._published: Progress | None = None
+        self._written: Progress | None = None
+        # The last seq known from the row, and how many messages went out on top of it.
+        self._row_seq = claim.job.seq
+        self._messages = 0
+        self._threads = [
+            threading.Thread(target=self._every, args=(LOOK_EVERY, self._keep), name="lease"),
+            threading.Thread(target=self._every, args=(PULSE, self._pulse), name="pulse"),
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def progressed(self, progress: Progress) -> None:
+        """Takes the engine's latest word; it is published and written by the threads."""
+        self._progress = progress
+
+    def _every(self, seconds: float, act: Callable[[], None]) -> None:
+        try:
+            while not self._over.wait(seconds) and self.reason is None:
+                act()
+        finally:
+            connection.close()
+
+    def _end(self, reason: Reason) -> None:
+        with self._lock:
+            if self.reason is None and not self._over.is_set():
+                self.reason = reason
+                log.info("step %s of job %s is stopped: %s", self._claim.step_id, self._claim.job.id, reason)
+        self.stop.set()
+
+    def _keep(self) -> None:
+        asked_at = time.monotonic()
+        try:
+            held = self._ask(asked_at)
+        except DatabaseTrouble as error:
+            log.warning("step %s: the lease could not be looked at: %s", self._claim.step_id, error)
+            return
+        finally:
+            # Back to the pool: nobody keeps a connection while a tool runs.
+            connection.close()
+        if not held:
+            self._end(Reason.LOST)
+
+    def _ask(self, asked_at: float) -> bool:
+        """One statement, that of the most use."""
+        if asked_at - self._renewed_at >= RENEW_EVERY:
+            held = claiming.lease_renew(self._claim)
+            if held:
+                self._renewed_at = asked_at
+            return held
+        progress = self._progress
+        if progress is None or progress == self._written:
+            return claiming.lease_held(self._claim)
+        seq = claiming.progress_write(
+            self._claim,
+            per_cent=per_cent(progress),
+            speed=progress.speed,
+            eta_seconds=progress.eta_seconds,
+        )
+        if seq is None:
+            return False
+        self._written = progress
+        with self._lock:
+            self._row_seq, self._messages = seq, 0
+        return True
+
+    def _pulse(self) -> None:
+        if shutdown.requested():
+            self._end(Reason.SHUTDOWN)
+        elif time.monotonic() - self._renewed_at > SILENCE_LIMIT:
+            self._end(Reason.UNREACHABLE)
+        elif self._progress is not None and self._progress != self._published:
+            self._publish(self._progress)
+
+    def _publish(self, progress: Progress) -> None:
+        with self._lock:
+            if self._messages >= SEQ_STRIDE - 1:
+                return  # the numbers up to the row's next version are used up
+            self._messages += 1
+            seq = self._row_seq + self._messages
+        self._published = progress
+        job = self._claim.job
+        state = job_state(job)
+        state["progress"] = round(per_cent(progress), 1)
+        state["speed"] = None if progress.speed is None else round(progress.speed, 2)
+        state["eta_seconds"] = None if progress.eta_seconds is None else round(progress.eta_seconds, 1)
+        state["seq"] = seq
+        publish_now(job_message("job.progress", state), owner_id=job.owner_id, video_id=job.video_id)
+
+
+def per_cent(progress: Progress) -> float:
+    return min(100.0, max(0.0, progress.fraction * 100))

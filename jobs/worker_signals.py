@@ -1,0 +1,42 @@
+"""What a worker's processes do at birth and at death."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
+
+from jobs import dispatch, shutdown
+
+PR_SET_PDEATHSIG = 1
+
+
+def _before_the_pool_forks(**_: object) -> None:
+    shutdown.prepare()
+
+
+def _in_a_pool_child(**_: object) -> None:
+    """A child whose main process was killed must not work on: its tools die with it."""
+    if not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if shutdown.orphaned():
+        os._exit(1)  # the main process died before the kernel was told to watch it
+
+
+def _after_start(**_: object) -> None:
+    # Whatever the last worker left behind is looked at now, not at the beat's next tick.
+    dispatch.reconcile_soon()
+
+
+def _asked_to_stop(**_: object) -> None:
+    shutdown.request()
+
+
+worker_init.connect(_before_the_pool_forks)
+worker_process_init.connect(_in_a_pool_child)
+worker_ready.connect(_after_start)
+worker_shutting_down.connect(_asked_to_stop)

@@ -1,0 +1,50 @@
+"""Scratch folders: `work/<step>/<attempt>/` below the media folder, one for each try of a step.
+
+On the same file system as the results, so that publishing is a rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+
+
+def work_root() -> Path:
+    return Path(settings.MEDIA) / "work"
+
+
+@contextmanager
+def attempt_folder(step_id: int, attempt: int) -> Iterator[Path]:
+    """An empty folder of this try alone, removed with all that is left in it at the end."""
+    folder = work_root() / str(step_id) / str(attempt)
+    # A try that was handed back gives its number, and with it this folder, to the next one.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o750)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another try of the step may have a folder there
+            folder.parent.rmdir()
+
+
+def steps_with_folders(*, untouched_since: float) -> list[int]:
+    """Steps whose folder last changed before this Unix time."""
+    root = work_root()
+    if not root.is_dir():
+        return []
+    return [
+        int(entry.name)
+        for entry in root.iterdir()
+        if entry.name.isdecimal() and entry.stat(follow_symlinks=False).st_mtime < untouched_since
+    ]
+
+
+def step_discard(step_id: int) -> None:
+    """Removes every try's folder of a step."""
+    shutil.rmtree(work_root() / str(step_id), ignore_errors=True)
