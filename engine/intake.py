@@ -12,14 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import commands, runner
+from engine.decoding import decode, measure
 from engine.execute import execute
 from engine.failures import RunFailed, explained
-from engine.probe import last_packet_end, probe
-from engine.progress import ProgressMeter, ProgressReporter
+from engine.probe import probe, read_tail
+from engine.progress import ProgressReporter
 from engine.sniff import refusal
 from engine.stills import still_output, still_run, still_size
 from engine.storage import sha256_of
+from engine.truncation import promised_size
 from engine.types import Artifact, Lane, Limits, MediaInfo, Plan, Progress, StepPlan, VideoStream
 from engine.whitelist import UPLOADS, VIDEO_DECODERS
 from problems import Problem
@@ -107,49 +108,52 @@ class _Inspection:
         self._cpu_seconds += probed.cpu_seconds
         if _CUT_OFF.search(probed.warnings):
             raise RunFailed("input_truncated", log=probed.warnings)
+        named = explained(probed.warnings, self._limits)
+        if named is not None and named.code == "too_many_streams":
+            raise RunFailed(named.code, log=probed.warnings, **named.data)
         return probed.media
 
     def _measured(self) -> float:
         """The duration by reading all packets: recordings from browsers do not tell theirs."""
-        meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
-        argv = commands.measure_argv(self._source, reading=UPLOADS, limits=self._limits)
-        outcome = runner.run(argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, meter=meter)
-        self._cpu_seconds += outcome.cpu_seconds
-        return round(meter.position[0], 3)
+        duration, cpu_seconds = measure(self._source, reading=UPLOADS, limits=self._limits, stop=self._stop)
+        self._cpu_seconds += cpu_seconds
+        return duration
 
     def _check_end(self, media: MediaInfo) -> None:
         """Compare the end that the file claims with the last packet that is there."""
+        promised = promised_size(self._source, media.container)
+        if promised is not None and promised > media.size:
+            raise RunFailed("input_truncated")
         claimed = media.start_time + media.duration
         after = max(media.start_time, claimed - _TAIL_SECONDS)
-        last, warnings = last_packet_end(
-            self._source, after, reading=UPLOADS, limits=self._limits, stop=self._stop
-        )
-        missing = media.duration if last is None else claimed - last
-        if missing > max(1.0, 0.02 * media.duration) or _CUT_OFF.search(warnings):
-            raise RunFailed("input_truncated", log=warnings)
+        tail = read_tail(self._source, after, reading=UPLOADS, limits=self._limits, stop=self._stop)
+        self._cpu_seconds += tail.cpu_seconds
+        if tail.encrypted:
+            raise RunFailed("input_encrypted")
+        missing = media.duration if tail.end is None else claimed - tail.end
+        if missing > max(1.0, 0.02 * media.duration) or _CUT_OFF.search(tail.warnings):
+            raise RunFailed("input_truncated", log=tail.warnings)
 
     def _decode_end(self, media: MediaInfo) -> None:
         """Decode the last seconds: an unfinished download may have its full size and be empty at the end."""
-        argv = commands.decode_argv(
+        start = max(0.0, media.duration - _SAMPLE_SECONDS)
+        decoded = decode(
             self._source,
             reading=UPLOADS,
             limits=self._limits,
-            start=max(0.0, media.duration - _SAMPLE_SECONDS),
+            stop=self._stop,
+            start=start,
             length=_SAMPLE_SECONDS,
         )
-        outcome = runner.run(
-            argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, seconds=self._limits.probe_seconds
-        )
-        self._cpu_seconds += outcome.cpu_seconds
-        if re.search(rb"^\d", outcome.stdout, re.MULTILINE):
-            return
-        if outcome.ending is not runner.Ending.EXITED:
-            raise RunFailed("input_corrupt", log=outcome.log)
-        named = explained(outcome.log, self._limits)
-        if named is not None:
-            raise RunFailed(named.code, log=outcome.log, **named.data)
-        if "[error]" in outcome.log:
-            raise RunFailed("input_truncated", log=outcome.log)
+        self._cpu_seconds += decoded.cpu_seconds
+        if decoded.unfinished:
+            raise RunFailed("input_corrupt", log=decoded.log)
+        named = explained(decoded.log, self._limits)
+        if named is not None and not decoded.frames:
+            raise RunFailed(named.code, log=decoded.log, **named.data)
+        # A scratch or two is in many old files; more complaints than frames is no end at all.
+        if decoded.errors > decoded.frames:
+            raise RunFailed("input_truncated", log=decoded.log)
 
     def _thumbnail(self, media: MediaInfo, stream: VideoStream) -> Artifact:
         """A telling picture from the tenth part, or the very first one where that cannot be had."""

@@ -77,19 +77,25 @@ def probe(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event
     return Probed(media=_media_info(path, answer), warnings=log, cpu_seconds=outcome.cpu_seconds)
 
 
-def last_packet_end(
-    path: Path, after: float, *, reading: Reading, limits: Limits, stop: threading.Event
-) -> tuple[float | None, str]:
-    """When the last packet of the file ends, in the file's own time, reading on from `after` seconds.
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The last packets of a file: when they end in the file's own time (None without any), and complaints."""
 
-    None when nothing can be read from there. Also returns what the demuxer complained about.
-    """
+    end: float | None
+    encrypted: bool
+    warnings: str
+    cpu_seconds: float
+
+
+def read_tail(path: Path, after: float, *, reading: Reading, limits: Limits, stop: threading.Event) -> Tail:
+    """Read the packets from `after` seconds on, without decoding them. Raises runner.Stopped."""
     argv = [
         str(ffprobe_path()), "-hide_banner", "-loglevel", "level+error",
         *reading.arguments(limits),
         "-threads", str(limits.threads),
         "-read_intervals", f"{after:.3f}%",
-        "-show_entries", "packet=pts_time,dts_time,duration_time", "-print_format", "compact",
+        "-show_entries", "packet=pts_time,dts_time,duration_time:packet_side_data=side_data_type",
+        "-print_format", "compact",
         "-i", f"file:{path.absolute()}",
     ]  # fmt: skip
     outcome = runner.run(
@@ -98,7 +104,12 @@ def last_packet_end(
     # The first line kept may be cut in two; there are many others.
     lines = outcome.stdout.decode("ascii", "replace").splitlines()
     ends = [end for line in lines if (end := _packet_end(line)) is not None]
-    return (max(ends) if ends else None), without_paths(outcome.log, path.parent)
+    return Tail(
+        end=max(ends, default=None),
+        encrypted=b"Encryption info" in outcome.stdout,
+        warnings=without_paths(outcome.log, path.parent),
+        cpu_seconds=outcome.cpu_seconds,
+    )
 
 
 def _packet_end(line: str) -> float | None:

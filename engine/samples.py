@@ -15,9 +15,9 @@ from engine.types import Limits
 # Colours turning round a point, drawn small because their generator is slow, with a grain that gives an
 # encoder something to do.
 _PICTURE = (
-    "gradients=s=480x270:r={fps}:n=6:speed=0.02:type=spiral:seed=7"
+    "gradients=s=240x136:r={fps}:n=6:speed=0.02:type=spiral:seed=7"
     ":c0=0x14213d:c1=0x3a86ff:c2=0x8338ec:c3=0xff006e:c4=0xfb5607:c5=0xffbe0b,"
-    "scale={width}:{height}:flags=bicubic,noise=alls=7:allf=t,setsar=1,format=yuv420p"
+    "format=yuv420p,scale={width}:{height}:flags=bicubic,noise=c0s=5:c0f=t,setsar=1"
 )
 
 # A soft chord (A, C sharp, E) that swells, its upper notes wandering between the ears.
@@ -32,10 +32,10 @@ _SOUND = (
 def sample_clip(
     path: Path,
     *,
-    seconds: float = 10.0,
+    seconds: float = 8.0,
     width: int = 1920,
     height: int = 1080,
-    fps: int = 30,
+    fps: int = 24,
     audio: bool = True,
 ) -> None:
     """Write an mp4 (H.264 and, with `audio`, AAC) of moving colours and a soft chord to `path`.

@@ -6,15 +6,13 @@ end are decoded. The report is kept with the file, also when everything is right
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import commands, runner
-from engine.failures import RunFailed, without_paths
+from engine.decoding import Decoded, decode, measure
+from engine.failures import RunFailed
 from engine.probe import probe
-from engine.progress import ProgressMeter, ProgressReporter
 from engine.types import (
     AudioStream,
     Check,
@@ -103,18 +101,11 @@ def _probe(inspection: _Inspection) -> MediaInfo | None:
     inspection.cpu_seconds += probed.cpu_seconds
     if inspection.expected.picture or probed.media.container not in _MEASURED:
         return probed.media
-    return probed.media.model_copy(update={"duration": _measured(inspection)})
-
-
-def _measured(inspection: _Inspection) -> float:
-    """The length by reading every packet."""
-    meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
-    argv = commands.measure_argv(inspection.path, reading=inspection.reading, limits=inspection.limits)
-    outcome = runner.run(
-        argv, cwd=inspection.path.parent, limits=inspection.limits, stop=inspection.stop, meter=meter
+    duration, cpu_seconds = measure(
+        inspection.path, reading=inspection.reading, limits=inspection.limits, stop=inspection.stop
     )
-    inspection.cpu_seconds += outcome.cpu_seconds
-    return meter.position[0]
+    inspection.cpu_seconds += cpu_seconds
+    return probed.media.model_copy(update={"duration": duration})
 
 
 def _compare(inspection: _Inspection, media: MediaInfo) -> None:
@@ -197,39 +188,18 @@ def _decode_picture(inspection: _Inspection) -> None:
     _compare_size(inspection, inspection.expected.streams[0], *decoded.size)
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """Frames of all streams and of the first, errors told, size of the first picture stream."""
-
-    frames: int
-    first_stream: int
-    errors: int
-    size: tuple[int, int]
-
-
-def _decode(inspection: _Inspection, *, start: float | None, length: float | None) -> _Decoded:
-    argv = commands.decode_argv(
-        inspection.path, reading=inspection.reading, limits=inspection.limits, start=start, length=length
-    )
-    outcome = runner.run(
-        argv,
-        cwd=inspection.path.parent,
+def _decode(inspection: _Inspection, *, start: float | None, length: float | None) -> Decoded:
+    decoded = decode(
+        inspection.path,
+        reading=inspection.reading,
         limits=inspection.limits,
         stop=inspection.stop,
-        seconds=10 * inspection.limits.probe_seconds,
+        start=start,
+        length=length,
     )
-    inspection.cpu_seconds += outcome.cpu_seconds
-    inspection.log += without_paths(outcome.log, inspection.path.parent)
-    text = outcome.stdout.decode("ascii", "replace")
-    lines = text.splitlines()
-    size = re.search(r"^#dimensions 0: (\d+)x(\d+)", text, re.MULTILINE)
-    told = len(re.findall(r"\[(?:error|fatal|panic)\]", outcome.log))
-    return _Decoded(
-        frames=sum(1 for line in lines if line[:1].isdigit()),
-        first_stream=sum(1 for line in lines if line.startswith("0,")),
-        errors=told + (0 if outcome.succeeded else 1),
-        size=(int(size[1]), int(size[2])) if size else (0, 0),
-    )
+    inspection.cpu_seconds += decoded.cpu_seconds
+    inspection.log += decoded.log
+    return decoded
 
 
 def _listed(names: list[str]) -> str:

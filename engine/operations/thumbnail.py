@@ -44,7 +44,7 @@ class ThumbnailParameters(Parameters):
     width: Pixels | None = Field(
         default=None,
         title="Width",
-        description="Width in pixels; the height follows. Never larger than the source. Empty keeps the size.",
+        description="Width in pixels; the height follows. Never enlarged. Empty keeps the size.",
         examples=[640],
     )
     format: PictureFormat = Field(

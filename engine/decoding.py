@@ -1,0 +1,66 @@
+"""Decodes a part of a file to see whether it can be decoded, and measures files that do not tell their length."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import commands, runner
+from engine.failures import without_paths
+from engine.progress import ProgressMeter, ProgressReporter
+from engine.types import Limits
+from engine.whitelist import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Frames of all streams and of the first (the picture, if there is one), and what went wrong.
+
+    `size` is that of the first stream's pictures, (0, 0) without any. `unfinished` is set when the decoder
+    crashed or took too long.
+    """
+
+    frames: int
+    first_stream: int
+    errors: int
+    size: tuple[int, int]
+    unfinished: bool
+    log: str
+    cpu_seconds: float
+
+
+def decode(
+    path: Path,
+    *,
+    reading: Reading,
+    limits: Limits,
+    stop: threading.Event,
+    start: float | None = None,
+    length: float | None = None,
+) -> Decoded:
+    """Decode from `start` for `length` seconds (all of it without them) and count. Raises runner.Stopped."""
+    argv = commands.decode_argv(path, reading=reading, limits=limits, start=start, length=length)
+    outcome = runner.run(argv, cwd=path.parent, limits=limits, stop=stop, seconds=10 * limits.probe_seconds)
+    text = outcome.stdout.decode("ascii", "replace")
+    lines = text.splitlines()
+    size = re.search(r"^#dimensions 0: (\d+)x(\d+)", text, re.MULTILINE)
+    told = len(re.findall(r"\[(?:error|fatal|panic)\]", outcome.log))
+    return Decoded(
+        frames=sum(1 for line in lines if line[:1].isdigit()),
+        first_stream=sum(1 for line in lines if line.startswith("0,")),
+        errors=told + (0 if outcome.succeeded else 1),
+        size=(int(size[1]), int(size[2])) if size else (0, 0),
+        unfinished=outcome.ending is not runner.Ending.EXITED,
+        log=without_paths(outcome.log, path.parent),
+        cpu_seconds=outcome.cpu_seconds,
+    )
+
+
+def measure(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event) -> tuple[float, float]:
+    """The duration in seconds by reading every packet, and the CPU seconds it took. Raises runner.Stopped."""
+    meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
+    argv = commands.measure_argv(path, reading=reading, limits=limits)
+    outcome = runner.run(argv, cwd=path.parent, limits=limits, stop=stop, meter=meter)
+    return round(meter.position[0], 3), outcome.cpu_seconds
