@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging, worker_ready
+
+from videoproc.embedded.ready_file import announce_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "videoproc.settings")
 
@@ -17,3 +19,8 @@ app.set_default()
 @setup_logging.connect
 def _keep_django_logging(**_: object) -> None:
     """Celery leaves logging alone where this signal has a receiver: Django's settings hold here too."""
+
+
+# The supervisor waits for both before it calls the site ready.
+worker_ready.connect(announce_ready)
+beat_init.connect(announce_ready)

@@ -24,7 +24,7 @@ def make_current(home: Path) -> None:
     """Bundle it. Raises SetupFailed. The caller holds the set-up lock."""
     if is_current(home):
         return
-    npm, environment = _find_npm(home)
+    npm, environment = find_npm(home)
     with step("bundling the front end"):
         packages_digest = stamps.digest([home / "package.json", home / "package-lock.json"], home)
         if stamps.read(home / "node_modules" / ".videoproc.json").get("lock") != packages_digest:
@@ -53,7 +53,7 @@ def _parents(file: Path, home: Path) -> set[Path]:
     return set(file.relative_to(home).parents)
 
 
-def _find_npm(home: Path) -> tuple[list[str | Path], dict[str, str]]:
+def find_npm(home: Path) -> tuple[list[str | Path], dict[str, str]]:
     """How to call npm, and with which environment. Raises SetupFailed."""
     environment = dict(os.environ)
     if file := indexes.certificates():

@@ -1,0 +1,71 @@
+"""`bin/test`: linters, types, contracts, Django's checks, then the tests; stops at the first that fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from bootstrap import browser
+from bootstrap.console import SetupFailed
+
+HOME = Path(__file__).resolve().parent.parent
+PACKAGES = ["problems", "engine", "users", "videos", "jobs", "videoproc"]
+TOOLS = Path(sys.executable).parent
+# Enough for Django to start; nothing that is kept is signed with it.
+CHECK_ENVIRONMENT = {
+    "VIDEOPROC_SECRET_KEY": "only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
+    "VIDEOPROC_PUBLIC_URL": "https://video.example.org",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run all steps; `arguments` go to pytest. The exit code is that of the step that failed."""
+    os.chdir(HOME)
+    environment = {**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    checks = environment | CHECK_ENVIRONMENT
+    python = sys.executable
+    with_servers = [python, "-m", "videoproc.embedded.servers", "--"]
+    steps: list[tuple[str, list[str], Mapping[str, str]]] = [
+        ("lint", [python, "-m", "ruff", "check", "."], environment),
+        ("format", [python, "-m", "ruff", "format", "--check", "."], environment),
+        ("import contracts", [str(TOOLS / "lint-imports")], environment),
+        ("types", [python, "-m", "mypy", *PACKAGES, "tests", "bin/launch.py", "bin/bootstrap"], checks),
+        (
+            "migrations",
+            [*with_servers, python, "manage.py", "makemigrations", "--check", "--dry-run"],
+            checks,
+        ),
+        ("deployment checks", [python, "manage.py", "check", "--deploy", "--fail-level", "WARNING"], checks),
+    ]
+    for name, argv, variables in steps:
+        if code := _run(name, argv, variables):
+            return code
+    try:
+        environment |= browser.test_environment(HOME)
+    except SetupFailed as failure:
+        sys.stderr.write(f"\nVideoproc: no browser for the tests: {failure}\n")
+        return 1
+    return _run("tests", [*with_servers, python, "-m", "pytest", *arguments], environment)
+
+
+def _run(name: str, argv: list[str], environment: Mapping[str, str]) -> int:
+    sys.stdout.write(f"\n== {name}\n")
+    sys.stdout.flush()
+    began = time.monotonic()
+    child = subprocess.Popen(argv, env=dict(environment))  # noqa: S603 - made above
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child gets it from the terminal too
+    code = child.wait()
+    outcome = "passed" if code == 0 else f"FAILED (exit {code})"
+    sys.stdout.write(f"== {name} {outcome} ({time.monotonic() - began:.1f} s)\n")
+    sys.stdout.flush()
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
