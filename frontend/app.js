@@ -58,6 +58,9 @@ document.body.addEventListener("htmx:sendError", () => {
   showToast("The server cannot be reached. Check your connection and try again.", "error");
 });
 
+// Sent with a fragment by the server (HX-Trigger).
+document.body.addEventListener("notice", (event) => showToast(event.detail.text, event.detail.level));
+
 // A summary of errors takes the focus, so that a screen reader starts there.
 function focusErrors(root) {
   root.querySelector?.("[data-error-summary]")?.focus();

@@ -79,6 +79,8 @@ function applyJob(job, seq) {
     else if (found[0].dataset.jobStatus !== job.status) announce(found[0], job.status);
   } else if (!before) {
     for (const list of document.querySelectorAll("[data-live-list]")) refresh(list);
+    // A long list does not move under the reader's hand: it offers to.
+    for (const offer of document.querySelectorAll("[data-new-jobs]")) offer.hidden = false;
   }
   showTitle(job);
   if (!LIVE.has(job.status) && job.video) refreshVideo(job.video);

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from users.headers import token_from_authorization
 from users.models import ApiToken, User
 from users.selectors import user_by_token
+
+if TYPE_CHECKING:
+    # At run time this would be a circle: the views' defaults name the classes here.
+    from rest_framework.views import APIView
 
 CHALLENGE = "Bearer"
 

@@ -46,8 +46,10 @@ def parameter_words(operation: Operation) -> str:
 
 
 @register.filter
-def parameter_pairs(operation: Operation) -> list[tuple[str, str]]:
+def parameter_pairs(operation: Operation | None) -> list[tuple[str, str]]:
     """Titles and values of the parameters, in the order of their declaration; a plain no is left out."""
+    if operation is None:
+        return []
     known = catalogue.operations().get(operation.type)
     fields = known.Parameters.model_fields if known else {}
     pairs = []
@@ -79,13 +81,21 @@ def intake_state(video: Video) -> dict[str, Any]:
 
 
 @register.inclusion_tag("jobs/operations_list.html", takes_context=True)
-def operations_list(context: template.Context, video: Video) -> dict[str, Any]:
-    """Everything asked of this video, newest first, live."""
+def operations_list(context: template.Context, video: Video, swap: bool = False) -> dict[str, Any]:
+    """Everything asked of this video, newest first, live. `swap`: it replaces the list of an open page."""
     return {
         "video": video,
+        "swap": swap,
         "entries": selectors.operations_with_latest_job(video),
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.inclusion_tag("jobs/operation_form.html", takes_context=True)
+def fresh_form(context: template.Context, video: Video, type_: str) -> dict[str, Any]:
+    """An empty form in place of one that was just sent."""
+    media = MediaInfo.model_validate(video.media_info)
+    return {"video": video, "form": OperationForm(type_, media), "csrf_token": context.get("csrf_token")}
 
 
 @register.inclusion_tag("jobs/operations_panel.html", takes_context=True)

@@ -1,4 +1,4 @@
-"""Words for the account page."""
+"""User-Agent headers in words."""
 
 from __future__ import annotations
 
