@@ -7,6 +7,8 @@ were fsynced before.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -72,13 +74,36 @@ def upload_length_set(*, upload: Upload, length: int) -> Upload:
     return locked
 
 
-def upload_room(*, upload: Upload) -> int:
-    """How many more bytes this upload may take now: up to its length, or up to what its owner may store."""
+def upload_rename(*, upload: Upload, filename: str, title: str) -> None:
+    """Set the names that were not known yet when the upload began."""
+    upload.filename, upload.title = filename_clean(filename), name_clean(title)
+    upload.save(update_fields=["filename", "title", "updated_at"])
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How far an upload may grow now, and the problem of going further."""
+
+    end: int
+    code: str
+    data: Mapping[str, int]
+
+    def refusal(self, end: int) -> Problem:
+        """The problem of wanting to grow up to byte `end`."""
+        data: dict[str, Any] = {**self.data, "size": end, "needed": end}
+        return Problem(self.code, **data)
+
+
+def upload_room(*, upload: Upload) -> Room:
+    """Up to its length, or, while that is deferred, up to what its owner may store."""
     if upload.length is not None:
-        return upload.length - upload.offset
+        return Room(upload.length, "upload_body_too_long", {"length": upload.length})
     owner = User.objects.select_related("tier").get(pk=upload.owner_id)
-    quota_left = owner.storage_bytes_limit - storage_usage(owner)
-    return max(0, min(owner.max_file_bytes_limit - upload.offset, quota_left))
+    used, quota = storage_usage(owner), owner.storage_bytes_limit
+    fits_quota, fits_tier = upload.offset + max(0, quota - used), owner.max_file_bytes_limit
+    if fits_quota < fits_tier:
+        return Room(fits_quota, "quota_exceeded", {"used": used, "limit": quota})
+    return Room(fits_tier, "upload_too_large", {"limit": fits_tier})
 
 
 @transaction.atomic

@@ -1,0 +1,108 @@
+"""The ASGI application of the uploads process: finds the endpoint and turns every failure into a problem."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from django.core.exceptions import SuspiciousOperation
+from django.db import DatabaseError
+
+from problems import Problem
+from videos.tus import one_shot, protocol
+from videos.tus.body import Body, BodyEnded
+from videos.tus.callers import caller_of
+from videos.tus.messages import TUS_VERSION, Answer, Receive, Refusal, Request, Scope, Send, problem_answer
+from videos.tus.protocol import OnComplete
+from videos.tus.threads import in_database
+
+log = logging.getLogger(__name__)
+
+_VIDEOS = "/api/v1/videos"
+_UPLOADS = "/api/v1/uploads"
+_UPLOAD = re.compile(rf"{_UPLOADS}/([^/]+)")
+
+
+class TusApplication:
+    """`/api/v1/uploads…` and `POST /api/v1/videos`.
+
+    `on_complete(upload_id=…)` makes the video of a complete upload and returns it. It may be called more
+    than once for the same upload and must then return the same video.
+    """
+
+    def __init__(self, *, on_complete: OnComplete) -> None:
+        self._on_complete = on_complete
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError(scope["type"])
+        request, body = Request(scope), Body(receive)
+        try:
+            answer = await self._answer(request, body)
+        except BodyEnded as ended:
+            if not ended.connected:
+                return
+            answer = problem_answer(Problem("request_timeout"), request)
+        await answer.send(send, request)
+
+    async def _answer(self, request: Request, body: Body) -> Answer:
+        try:
+            return await self._routed(request, body)
+        except Refusal as refusal:
+            return problem_answer(refusal.problem, request, refusal.headers)
+        except Problem as problem:
+            return problem_answer(problem, request)
+        except SuspiciousOperation:
+            return problem_answer(Problem("malformed_body", reason="its host is not one of ours."), request)
+        except DatabaseError:
+            log.warning("database failed during an upload, request %s", request.id, exc_info=True)
+            return problem_answer(Problem("service_unavailable"), request)
+        except BodyEnded:
+            raise
+        except Exception:
+            log.exception("unforeseen failure of an upload, request %s", request.id)
+            return problem_answer(Problem("internal_error"), request)
+
+    async def _routed(self, request: Request, body: Body) -> Answer:
+        if request.path == _VIDEOS:
+            _method_check(request, {"POST"})
+            caller = await in_database(caller_of, request)
+            return await one_shot.video_post(request, body, caller, self._on_complete)
+        if request.path == _UPLOADS:
+            return await self._uploads(request, body)
+        if found := _UPLOAD.fullmatch(request.path):
+            return await self._upload(request, body, found[1])
+        raise Problem("not_found")
+
+    async def _uploads(self, request: Request, body: Body) -> Answer:
+        _method_check(request, {"OPTIONS", "POST"})
+        if request.method == "OPTIONS":
+            return protocol.options(request)
+        caller = await in_database(caller_of, request)
+        _version_check(request)
+        return await protocol.create(request, body, caller, self._on_complete)
+
+    async def _upload(self, request: Request, body: Body, upload_id: str) -> Answer:
+        _method_check(request, {"OPTIONS", "GET", "HEAD", "PATCH", "DELETE"})
+        if request.method == "OPTIONS":
+            return protocol.options(request)
+        upload = await in_database(protocol.allowed_upload, request, upload_id)
+        if request.method == "GET":
+            return await protocol.describe(upload, self._on_complete)
+        _version_check(request)
+        if request.method == "HEAD":
+            return await protocol.state(upload, self._on_complete)
+        if request.method == "DELETE":
+            return await protocol.discard(upload, body)
+        return await protocol.append(request, body, upload, self._on_complete)
+
+
+def _method_check(request: Request, methods: set[str]) -> None:
+    if request.method not in methods:
+        problem = Problem("method_not_allowed", method=request.method)
+        raise Refusal(problem, Allow=", ".join(sorted(methods)))
+
+
+def _version_check(request: Request) -> None:
+    if request.headers.get("tus-resumable") != TUS_VERSION:
+        raise Problem("tus_version_unsupported")

@@ -1,0 +1,84 @@
+"""The headers of tus 1.0.0, read strictly: whatever is not exactly right is `upload_header_invalid`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from problems import Problem
+
+CHECKSUMS = ("sha1", "sha256")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_KEY = re.compile(r"[!-+\--~]+")
+_METADATA_KEYS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What a body's bytes must hash to."""
+
+    algorithm: str
+    digest: bytes
+
+    def hasher(self) -> hashlib._Hash:
+        return hashlib.new(self.algorithm, usedforsecurity=False)
+
+
+def length_of(headers: Mapping[str, str]) -> int | None:
+    """The length announced on creation, or None where it is deferred."""
+    length, deferred = headers.get("upload-length"), headers.get("upload-defer-length")
+    if deferred is not None and (deferred != "1" or length is not None):
+        raise Problem("upload_header_invalid", header="Upload-Defer-Length")
+    if length is None and deferred is None:
+        raise Problem("upload_length_required")
+    return None if length is None else number_of(headers, "Upload-Length")
+
+
+def number_of(headers: Mapping[str, str], name: str) -> int:
+    value = headers.get(name.lower(), "").strip()
+    if not _NUMBER.fullmatch(value):
+        raise Problem("upload_header_invalid", header=name)
+    return int(value)
+
+
+def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """Keys and decoded values of `Upload-Metadata`; what is not UTF-8 shows as replacement characters."""
+    metadata: dict[str, str] = {}
+    for member in filter(None, (part.strip() for part in headers.get("upload-metadata", "").split(","))):
+        key, _, encoded = member.partition(" ")
+        if not _KEY.fullmatch(key) or key in metadata or len(metadata) >= _METADATA_KEYS:
+            raise Problem("upload_header_invalid", header="Upload-Metadata")
+        metadata[key] = _decoded(encoded.strip())
+    return metadata
+
+
+def metadata_header(metadata: Mapping[str, str]) -> str:
+    """The header that `metadata_of` reads back."""
+    return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
+
+
+def checksum_of(headers: Mapping[str, str]) -> Checksum | None:
+    value = headers.get("upload-checksum")
+    if value is None:
+        return None
+    algorithm, _, encoded = value.strip().partition(" ")
+    try:
+        digest = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise Problem("upload_header_invalid", header="Upload-Checksum") from error
+    if algorithm not in CHECKSUMS or len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
+        raise Problem("upload_header_invalid", header="Upload-Checksum")
+    return Checksum(algorithm, digest)
+
+
+def _decoded(encoded: str) -> str:
+    try:
+        value = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Problem("upload_header_invalid", header="Upload-Metadata") from error
+    # PostgreSQL keeps no NUL in text.
+    return value.decode(errors="replace").replace("\x00", "")
