@@ -1,4 +1,4 @@
-"""Decodes a part of a file to see whether it can be decoded, and measures files that do not tell their length."""
+"""Decodes parts of files to see whether it works, and measures files that do not tell their length."""
 
 from __future__ import annotations
 

@@ -65,14 +65,14 @@ _TABLE = (
     ),
     _evidence(r"format not on whitelist", "unsupported_format", lambda _match, _limits: {"format": "found"}),
     _evidence(
-        r"number of streams exceeds",
+        r"number of (?:streams|tracks) exceeds",
         "too_many_streams",
         lambda _, limits: {"count": f"more than {limits.max_streams}", "limit": limits.max_streams},
     ),
     # After the limits on pixels and streams, which the tools also report as failed allocations.
     _evidence(r"cannot allocate memory|out of memory|failed to allocate|malloc.*failed", "out_of_memory"),
     _evidence(r"\bcenc\b|encrypt", "input_encrypted"),
-    _evidence(r"moov atom not found|file ended prematurely|partial file|truncat", "input_truncated"),
+    _evidence(r"moov atom not found|file ended prematurely|partial file", "input_truncated"),
 )
 
 _ERROR_LINE = re.compile(r"\[(?:error|fatal|panic)\]")

@@ -35,7 +35,7 @@ _SAMPLE_SECONDS = 2.0
 _MIN_BYTES_PER_SECOND = 8.0
 _DENSITY_MATTERS_AFTER = 600.0
 
-_CUT_OFF = re.compile(r"partial file|ended prematurely|truncat", re.IGNORECASE)
+_CUT_OFF = re.compile(r"partial file|ended prematurely", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ class _Inspection:
         media = self._probe()
         stream = _sane(media, self._limits)
         self._report(0.1)
+        if (promised_size(self._source, media.container) or 0) > media.size:
+            raise Problem("input_truncated")
         if media.duration <= 0:
             media = media.model_copy(update={"duration": self._measured()})
         else:
@@ -121,9 +123,6 @@ class _Inspection:
 
     def _check_end(self, media: MediaInfo) -> None:
         """Compare the end that the file claims with the last packet that is there."""
-        promised = promised_size(self._source, media.container)
-        if promised is not None and promised > media.size:
-            raise RunFailed("input_truncated")
         claimed = media.start_time + media.duration
         after = max(media.start_time, claimed - _TAIL_SECONDS)
         tail = read_tail(self._source, after, reading=UPLOADS, limits=self._limits, stop=self._stop)

@@ -33,7 +33,7 @@ class ResizeParameters(Parameters):
     )
     fit: Fit = Field(
         default=Fit.CONTAIN,
-        title="Fit",
+        title="Fitting",
         description=(
             "How the picture meets a box of another shape: contain keeps all of it, cover fills the box and "
             "cuts what stands out, stretch changes its shape."

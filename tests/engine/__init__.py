@@ -1,0 +1,1 @@
+"""The engine alone: real ffmpeg, no Django."""
