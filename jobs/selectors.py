@@ -14,6 +14,7 @@ from problems import Problem
 from users.ids import public_id_is_valid
 from users.models import User
 from videos.models import Operation, Video
+from videos.selectors import operations_of
 
 
 class OperationWithJob(NamedTuple):
@@ -69,15 +70,15 @@ def job_is_finished(job_id: str) -> bool:
 
 def operations_with_latest_job(video: Video) -> list[OperationWithJob]:
     """The operations of a video, newest first, with outputs prefetched and the latest run of each."""
-    operations = video.operations.order_by("-id").prefetch_related("outputs")
-    return _joined(list(operations))
+    return with_latest_jobs(list(operations_of(video)))
 
 
 def operation_with_latest_job(operation: Operation) -> OperationWithJob:
-    return _joined([operation])[0]
+    return with_latest_jobs([operation])[0]
 
 
-def _joined(operations: Sequence[Operation]) -> list[OperationWithJob]:
+def with_latest_jobs(operations: Sequence[Operation]) -> list[OperationWithJob]:
+    """The operations in the same order, each with its latest run."""
     latest = (
         Job.objects.filter(operation__in=operations)
         .defer("log", "plan", "video__media_info")

@@ -1,0 +1,200 @@
+"""Endpoints of operations and jobs. Each makes one call into the domain and puts it into JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import generics, permissions, renderers, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from jobs import selectors, services
+from jobs.filters import JobFilter
+from jobs.models import Job
+from jobs.selectors import OperationWithJob
+from jobs.serializers import (
+    JobSerializer,
+    OperationCreateSerializer,
+    OperationSerializer,
+    PlanSerializer,
+    SocketTicketSerializer,
+    operations_as_json,
+)
+from jobs.waiting import WAIT_MAX_SECONDS, job_wait
+from problems import FieldError, Problem
+from users.services import TICKET_LIFETIME, socket_ticket_create
+from users.viewer import viewer_of
+from videos.models import Operation
+from videos.selectors import operation_get_for, operations_of, video_get_for
+
+_PLAN = OpenApiParameter("plan", bool, description="Only say what would be done.")
+_WAIT = OpenApiParameter(
+    "wait",
+    int,
+    description=f"Answer when the job has ended, or after so many seconds; at most {WAIT_MAX_SECONDS}.",
+)
+
+
+class VideoOperationsView(generics.GenericAPIView[Operation]):
+    serializer_class = OperationSerializer
+    filter_backends = ()
+
+    @extend_schema(operation_id="list_operations", responses=OperationSerializer(many=True))
+    def get(self, request: Request, video_id: str) -> Response:
+        """What was asked for on a video, newest first, each with its latest job and its results."""
+        video = video_get_for(viewer_of(request), video_id)
+        page = self.paginate_queryset(operations_of(video)) or []
+        return self.get_paginated_response(_operations(selectors.with_latest_jobs(page), request))
+
+    @extend_schema(
+        operation_id="create_operation",
+        request=OperationCreateSerializer,
+        parameters=[_PLAN],
+        responses={
+            202: OperationSerializer,
+            200: OpenApiResponse(
+                OperationSerializer, description="An equal one is there already. With ?plan=true: the plan."
+            ),
+        },
+    )
+    def post(self, request: Request, video_id: str) -> Response:
+        """Ask for an operation. Asking for the same again gives the same operation and no second run."""
+        body = _body(request)
+        wish = {
+            "viewer": viewer_of(request),
+            "video_id": video_id,
+            "type": body.validated_data["type"],
+            "parameters": body.validated_data["parameters"],
+        }
+        try:
+            if _flag(request, "plan"):
+                return Response(PlanSerializer(services.operation_plan(**wish)).data)
+            made = services.operation_submit(**wish, priority=body.priority_value)
+        except Problem as problem:
+            raise _within_parameters(problem) from problem
+        found = [OperationWithJob(made.operation, made.job)]
+        code = status.HTTP_202_ACCEPTED if made.created else status.HTTP_200_OK
+        return Response(_operations(found, request)[0], status=code)
+
+
+class OperationView(APIView):
+    @extend_schema(operation_id="get_operation", responses=OperationSerializer)
+    def get(self, request: Request, operation_id: str) -> Response:
+        operation = operation_get_for(viewer_of(request), operation_id)
+        return Response(_operations([selectors.operation_with_latest_job(operation)], request)[0])
+
+
+class JobsView(generics.ListAPIView[Job]):
+    """Jobs, newest first. The inspections of uploads are listed with `type=intake` only."""
+
+    queryset = Job.objects.none()  # for the schema; each viewer has another one
+    serializer_class = JobSerializer
+    filterset_class = JobFilter
+
+    def get_queryset(self) -> QuerySet[Job]:
+        return selectors.jobs_for(viewer_of(self.request), intake=True)
+
+    @extend_schema(operation_id="list_jobs")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(selectors.job_states(page or []))
+
+
+class JobView(APIView):
+    @extend_schema(operation_id="get_job", parameters=[_WAIT], responses=JobSerializer)
+    def get(self, request: Request, job_id: str) -> Response:
+        viewer, seconds = viewer_of(request), _wait_seconds(request)
+        job = selectors.job_get_for(viewer, job_id)
+        if seconds and not job.is_finished:
+            job_wait(job_id=job.id, seconds=seconds)
+            job = selectors.job_get_for(viewer, job_id)
+        return _job(job)
+
+
+class PlainTextRenderer(renderers.BaseRenderer):
+    """Lets a client ask for text/plain; the view writes it itself."""
+
+    media_type = "text/plain"
+    format = "txt"
+
+
+class JobLogView(APIView):
+    renderer_classes = (PlainTextRenderer, renderers.JSONRenderer)
+
+    @extend_schema(operation_id="get_job_log", responses={(200, "text/plain"): OpenApiTypes.STR})
+    def get(self, request: Request, job_id: str) -> HttpResponse:
+        """The last lines that the tools wrote, as text."""
+        job = selectors.job_get_for(viewer_of(request), job_id)
+        return HttpResponse(
+            job.log, content_type="text/plain; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"}
+        )
+
+
+class JobCancelView(APIView):
+    @extend_schema(operation_id="cancel_job", request=None, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """End a waiting or running job. Nothing of it appears afterwards."""
+        return _job(services.job_cancel(viewer=viewer_of(request), job_id=job_id))
+
+
+class JobRetryView(APIView):
+    @extend_schema(operation_id="retry_job", request=None, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """Run a failed or cancelled job again. The answer is the new job."""
+        return _job(services.job_retry(viewer=viewer_of(request), job_id=job_id))
+
+
+class SocketTicketView(APIView):
+    # A ticket only lets its holder watch, so a read-only token may have one.
+    permission_classes = (permissions.IsAuthenticated,)
+
+    @extend_schema(operation_id="create_ws_ticket", request=None, responses={201: SocketTicketSerializer})
+    def post(self, request: Request) -> Response:
+        """A pass for one WebSocket, for programs that cannot send a cookie or a header with it."""
+        ticket = socket_ticket_create(user=viewer_of(request))
+        data = {"ticket": ticket, "expires_in": int(TICKET_LIFETIME.total_seconds())}
+        return Response(SocketTicketSerializer(data).data, status=status.HTTP_201_CREATED)
+
+
+def _job(job: Job) -> Response:
+    return Response(selectors.job_states([job])[0])
+
+
+def _operations(found: list[OperationWithJob], request: Request) -> list[dict[str, Any]]:
+    states = selectors.job_states(one.job for one in found if one.job is not None)
+    by_id = {state["id"]: state for state in states}
+    return operations_as_json(found, states=by_id, context={"request": request})
+
+
+def _body(request: Request) -> OperationCreateSerializer:
+    if not isinstance(request.data, dict):
+        raise Problem("malformed_body", reason="a JSON object is expected")
+    body = OperationCreateSerializer(data=request.data)
+    body.is_valid(raise_exception=True)
+    return body
+
+
+def _within_parameters(problem: Problem) -> Problem:
+    """The engine's pointers start at the parameters; a client's start at the body."""
+    if problem.code == "invalid_parameters":
+        problem.errors = tuple(
+            FieldError(f"/parameters{error.pointer}", error.code, error.detail) for error in problem.errors
+        )
+    return problem
+
+
+def _flag(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "").lower() in {"1", "true", "yes"}
+
+
+def _wait_seconds(request: Request) -> int:
+    try:
+        field = serializers.IntegerField(min_value=0, max_value=WAIT_MAX_SECONDS)
+        return int(field.run_validation(request.query_params.get("wait", "0")))
+    except serializers.ValidationError as error:
+        raise serializers.ValidationError({"wait": error.detail}) from error

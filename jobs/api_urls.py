@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from django.urls import path
+
+from jobs import api
+
+urlpatterns = [
+    path("videos/<str:video_id>/operations", api.VideoOperationsView.as_view(), name="api-video-operations"),
+    path("operations/<str:operation_id>", api.OperationView.as_view(), name="api-operation"),
+    path("jobs", api.JobsView.as_view(), name="api-jobs"),
+    path("jobs/<str:job_id>", api.JobView.as_view(), name="api-job"),
+    path("jobs/<str:job_id>/log", api.JobLogView.as_view(), name="api-job-log"),
+    path("jobs/<str:job_id>/cancel", api.JobCancelView.as_view(), name="api-job-cancel"),
+    path("jobs/<str:job_id>/retry", api.JobRetryView.as_view(), name="api-job-retry"),
+    path("ws-ticket", api.SocketTicketView.as_view(), name="api-ws-ticket"),
+]
