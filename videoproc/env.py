@@ -95,7 +95,8 @@ class RedisAddress:
         """The form that redis-py and channels_redis take."""
         parts = self._parts
         if parts.scheme == "unix":
-            return parts._replace(query=f"db={database}").geturl()
+            # Not geturl(): without a password it would drop the two slashes.
+            return f"unix://{parts.netloc}{parts.path}?db={database}"
         return parts._replace(path=f"/{database}").geturl()
 
     def for_celery(self) -> str:
