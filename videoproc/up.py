@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -142,8 +142,10 @@ class Run:
         self.care.wait_until_ready()
         if pg:
             postgres.prepare_role(pg)
+        prepared_at = time.monotonic()
+        say("preparing database, static files and sample clip …")
         admin = _admin_login(self.care.run_command(services.prepare_command(site)))
-        say("database, static files and sample clip prepared")
+        say(f"prepared ({time.monotonic() - prepared_at:.1f} s)")
         self.care.add(*services.site_services(site))
         self.care.wait_until_ready("caddy")
         say(f"first page at {public_url}")
@@ -205,17 +207,7 @@ class Run:
         say("")
         base = site.public_url if caddy.serves_tls(site.public_url) else site.local_url
         command = site.python("check", "videoproc.selfcheck", base, site.public_host, ready=lambda: True)
-        code = self.care.run_visible(
-            supervisor.Service(
-                name="check",
-                argv=command.argv,
-                environment=command.environment,
-                ready=command.ready,
-                folder=command.folder,
-                account=command.account,
-                start_seconds=CHECK_SECONDS,
-            )
-        )
+        code = self.care.run_visible(replace(command, start_seconds=CHECK_SECONDS))
         say("check passed" if code == 0 else "check FAILED")
         return 0 if code == 0 else 1
 

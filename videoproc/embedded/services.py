@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +18,9 @@ from videoproc.embedded.supervisor import Service
 
 # Connections to PostgreSQL that one process may hold at most; together well under max_connections.
 POOLS = {"web": 20, "uploads": 10, "worker-short": 4, "worker-encode": 4, "beat": 1}
+# While Django's processes load, they compete for the processor: the first page goes first, the edge makes
+# requests for the others wait.
+FIRST_PAGE = ("web",)
 FIRST_FREE_PORT = 1024  # below it an ordinary account may not listen
 # Names of variables that make Python look elsewhere for its modules; ours must not inherit them.
 PYTHON_OVERRIDES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
@@ -134,17 +137,8 @@ def broker_service(site: Site, server: valkey.Server) -> Service:
 
 def prepare_command(site: Site) -> Service:
     """Migrations, static files and the first admin, in one process."""
-    service = site.python("prepare", "django", "prepare", ready=lambda: True)
     # A large table may take a while to migrate.
-    return Service(
-        name="prepare",
-        argv=service.argv,
-        environment=service.environment,
-        ready=service.ready,
-        folder=service.folder,
-        account=service.account,
-        start_seconds=3600.0,
-    )
+    return replace(site.python("prepare", "django", "prepare", ready=lambda: True), start_seconds=3600.0)
 
 
 def site_services(site: Site) -> list[Service]:
@@ -167,13 +161,14 @@ def _uploads(site: Site) -> Service:
     question = Question(path="/api/v1/uploads", host=site.public_host, server=address, method="OPTIONS")
     arguments = ["uvicorn", "--uds", str(address), "--no-access-log", "--no-server-header", "--proxy-headers"]
     arguments += ["--forwarded-allow-ips", "*", "--timeout-graceful-shutdown", "5", "--ws", "none"]
-    return site.python(
+    service = site.python(
         "uploads",
         *arguments,
         "videoproc.uploads_asgi:application",
         ready=lambda: question.status() is not None,
         clear=address,
     )
+    return replace(service, after=FIRST_PAGE)
 
 
 def _workers(site: Site) -> list[Service]:
@@ -203,17 +198,8 @@ def _celery(site: Site, name: str, *arguments: str) -> Service:
     service = site.python(
         name, "celery", "-A", "videoproc", *arguments, "--loglevel", "INFO", ready=mark.exists, clear=mark
     )
-    return Service(
-        name=name,
-        argv=service.argv,
-        environment={**service.environment, "VIDEOPROC_READY_FILE": str(mark)},
-        ready=service.ready,
-        folder=service.folder,
-        account=service.account,
-        # The first page matters more than the first encode.
-        after=("web",),
-        before_start=service.before_start,
-    )
+    environment = {**service.environment, "VIDEOPROC_READY_FILE": str(mark)}
+    return replace(service, environment=environment, after=FIRST_PAGE)
 
 
 def _flower(site: Site) -> Service:
@@ -221,16 +207,7 @@ def _flower(site: Site) -> Service:
     question = Question(path="/flower/healthcheck", host=site.public_host, server=address)
     arguments = ["celery", "-A", "videoproc", "flower", f"--unix_socket={address}", "--url_prefix=flower"]
     service = site.python("flower", *arguments, ready=question.succeeds, clear=address)
-    return Service(
-        name="flower",
-        argv=service.argv,
-        environment=service.environment,
-        ready=service.ready,
-        folder=service.folder,
-        account=service.account,
-        after=("web",),
-        before_start=service.before_start,
-    )
+    return replace(service, after=FIRST_PAGE)
 
 
 def _edge(site: Site) -> Service:
@@ -244,7 +221,7 @@ def _edge(site: Site) -> Service:
         ready=caddy.is_ready(site.public_url, site.local_url, site.port),
         folder=site.paths.caddy,
         account=None if low_ports else site.account,
-        after=("web", "uploads"),
+        after=FIRST_PAGE,
     )
 
 

@@ -7,12 +7,12 @@ import secrets
 from typing import Any
 
 from django.conf import settings
-from django.contrib.staticfiles.management.commands import collectstatic
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from engine.samples import sample_clip
 from users.models import User
+from videoproc.static_collection import static_files_collect
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
-        call_command(collectstatic.Command(), interactive=False, verbosity=0)
+        static_files_collect()
         if not settings.SAMPLE_CLIP.exists():
             settings.SAMPLE_CLIP.parent.mkdir(parents=True, exist_ok=True)
             sample_clip(settings.SAMPLE_CLIP)
