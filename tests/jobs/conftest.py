@@ -1,0 +1,148 @@
+"""Fixtures of the jobs' tests: a small cast, videos with real bytes, and a real Celery worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import redis
+from django.conf import settings as django_settings
+from django.db import connection
+
+from engine.intake import intake
+from engine.samples import sample_clip
+from engine.types import Limits, MediaInfo
+from jobs import dispatch, publish
+from jobs.models import Job
+from jobs.services import operation_submit
+from tests.jobs.worker import Worker
+from users.models import User
+from videos.models import Video
+from videos.storage import source_path
+from videoproc.env import RedisAddress
+
+
+class Clip(NamedTuple):
+    path: Path
+    media: MediaInfo
+    sha256: str
+
+
+def _clip(folder: Path, **shape: Any) -> Clip:
+    path = folder / "clip.mp4"
+    sample_clip(path, width=320, height=180, fps=24, **shape)
+    found = intake(
+        path, folder / "work", limits=Limits(), on_progress=lambda _: None, stop=threading.Event()
+    )
+    return Clip(path, found.media, found.sha256)
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """Two seconds with sound: a resize takes well under a second."""
+    return _clip(tmp_path_factory.mktemp("clip"), seconds=2.0)
+
+
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """Blown up to full HD it keeps an encoder busy for many seconds."""
+    return _clip(tmp_path_factory.mktemp("long_clip"), seconds=30.0)
+
+
+@pytest.fixture(autouse=True)
+def _committed(transactional_db: None) -> None:
+    """What a job is about happens on commit and in other processes."""
+
+
+@pytest.fixture(autouse=True)
+def quiet_redis() -> Iterator[None]:
+    """Nothing of an earlier test waits in the broker, and nothing of this one is left on its way."""
+    client = redis.Redis.from_url(django_settings.REDIS.for_redis(RedisAddress.BROKER))
+    with client:
+        client.flushall()
+    yield
+    dispatch.flush()
+    publish.flush()
+
+
+def video_make(owner: User, clip: Clip, *, name: str = "Holiday") -> Video:
+    """A ready video, its bytes in place."""
+    video = Video.objects.create(
+        owner=owner,
+        name=name,
+        status=Video.Status.READY,
+        size=clip.media.size,
+        sha256=clip.sha256,
+        container=clip.media.container,
+        media_info=clip.media.model_dump(mode="json"),
+        duration=clip.media.duration,
+        width=320,
+        height=180,
+    )
+    path = source_path(video.id)
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(clip.path, path)
+    return video
+
+
+@pytest.fixture
+def video(alice: User, clip: Clip) -> Video:
+    return video_make(alice, clip)
+
+
+Submit = Callable[..., Job]
+
+
+@pytest.fixture
+def submit() -> Submit:
+    """Queues a resize; another width is another operation."""
+
+    def submit(video: Video, *, width: int = 160, **options: Any) -> Job:
+        made = operation_submit(
+            viewer=video.owner,
+            video_id=video.id,
+            type="resize",
+            parameters={"width": width, **options.pop("parameters", {})},
+            **options,
+        )
+        assert made.job is not None
+        return made.job
+
+    return submit
+
+
+@pytest.fixture
+def long_job(alice: User, long_clip: Clip, submit: Submit) -> Job:
+    """Queued; it encodes for many seconds."""
+    return submit(video_make(alice, long_clip), width=1920, parameters={"upscale": True})
+
+
+@pytest.fixture
+def start_worker(transactional_db: None, media: Path, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Starts real workers on the test's database, broker and media folder."""
+    started: list[Worker] = []
+    database = connection.settings_dict
+    address = f"postgresql://{database['USER']}:{database['PASSWORD']}@/{database['NAME']}?host={database['HOST']}"
+    if database["PORT"]:
+        address += f"&port={database['PORT']}"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": address,
+        "VIDEOPROC_MEDIA": str(media),
+        "DJANGO_SETTINGS_MODULE": "videoproc.settings",
+    }
+
+    def start(lanes: str = "short,encode", *, concurrency: int = 2) -> Worker:
+        worker = Worker(lanes, concurrency, environment, tmp_path / f"worker-{len(started)}.log")
+        started.append(worker)
+        worker.wait_until_ready()
+        return worker
+
+    yield start
+    for worker in started:
+        worker.destroy()
