@@ -81,6 +81,14 @@ _REQUESTS = (
         "Accept application/json.",
     ),
     Kind(
+        "request_timeout",
+        408,
+        "Request timed out",
+        "The rest of the request did not arrive in time.",
+        "Send it again; an upload goes on from the bytes that arrived.",
+        retryable=True,
+    ),
+    Kind(
         "conflict",
         409,
         "Conflict",
