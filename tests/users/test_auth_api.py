@@ -116,7 +116,9 @@ class TestToken:
 
         assert anonymous.get("/api/v1/me", HTTP_AUTHORIZATION=f"{scheme} {token}").status_code == 200
 
-    @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer x y", "Bearer é", "Token vp_00", "Basic YTpi"])
+    @pytest.mark.parametrize(
+        "header", ["Bearer", "Bearer ", "Bearer x y", "Bearer é", "Token vp_00", "Basic YTpi"]
+    )
     def test_anything_else_is_401_with_a_challenge(self, anonymous: APIClient, db: None, header: str) -> None:
         response = anonymous.get("/api/v1/me", HTTP_AUTHORIZATION=header)
 
@@ -138,7 +140,11 @@ class TestToken:
         reader.credentials(HTTP_AUTHORIZATION=f"Bearer {made.json()['token']}")
 
         assert reader.get("/api/v1/videos").status_code == 200
-        for refused in (reader.patch("/api/v1/me", {}), reader.post("/api/v1/tokens", body), reader.delete("/api/v1/me")):
+        for refused in (
+            reader.patch("/api/v1/me", {}),
+            reader.post("/api/v1/tokens", body),
+            reader.delete("/api/v1/me"),
+        ):
             assert refused.status_code == 403
             assert refused.json()["code"] == "permission_denied"
 
