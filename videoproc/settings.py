@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from videoproc import env
+
+# Makes Django's classes generic at run time too, so that annotations need no special cases.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR = env.folder("VIDEOPROC_VAR", BASE_DIR / "var")

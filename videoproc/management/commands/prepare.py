@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.db import transaction
 
 from engine.samples import sample_clip
 from users.models import User
@@ -19,7 +20,10 @@ class Command(BaseCommand):
     help = "Migrates, collects static files, makes the sample clip and, on an empty site, the first admin."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=0)
+        # All or nothing: Django commits a migration and the note that it ran apart from each other, and a
+        # kill in between would leave tables that the next start trips over.
+        with transaction.atomic():
+            call_command("migrate", interactive=False, verbosity=0)
         static_files_collect()
         if not settings.SAMPLE_CLIP.exists():
             settings.SAMPLE_CLIP.parent.mkdir(parents=True, exist_ok=True)
