@@ -25,6 +25,7 @@ NOT_CODE = frozenset(
         ".ci",
         ".python",
         ".setup.lock",
+        ".env",
         "var",
         "node_modules",
         "__pycache__",

@@ -77,6 +77,8 @@ class Server:
         }
         if not self.durable:
             settings |= {"synchronous_commit": "off", "fsync": "off", "full_page_writes": "off"}
+            # In the data folder, so that removing it removes all.
+            settings["dynamic_shared_memory_type"] = "mmap"
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(binary("postgres")), "-D", str(self.data), *arguments]
 
