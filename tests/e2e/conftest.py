@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
@@ -12,9 +14,12 @@ from tests.e2e.site import Site, running_site
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with running_site(tmp_path_factory.mktemp("site")) as site:
-        yield site
+def site() -> Iterator[Site]:
+    # Not pytest's own folder: that is closed to others, and started by root the site runs as another account.
+    with tempfile.TemporaryDirectory(prefix="videoproc-") as folder:
+        Path(folder).chmod(0o755)
+        with running_site(Path(folder)) as site:
+            yield site
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,8 @@ def _wait_for_start(process: subprocess.Popen[str], output: Path, url: str) -> s
         text = output.read_text()
         if process.poll() is not None:
             raise AssertionError(f"bin/up ended with {process.returncode}:\n{text}")
-        if re.search(rf"{url}\b", text) and _answers(f"{url}/healthz"):
+        # The last line it prints.
+        if f"{url}/flower/" in text and _answers(f"{url}/healthz"):
             return text
         time.sleep(0.3)
     raise AssertionError(f"bin/up did not come up:\n{output.read_text()}")

@@ -79,19 +79,17 @@ def test_an_unknown_operation_is_refused(client: Client, video_id: str) -> None:
 
 def test_a_strangers_video_is_not_there(site: Site, video_id: str) -> None:
     stranger = Client(site.url)
-    for method, path in [
-        ("GET", f"videos/{video_id}"),
-        ("PATCH", f"videos/{video_id}"),
-        ("DELETE", f"videos/{video_id}"),
-        ("GET", f"videos/{video_id}/file"),
-        ("GET", f"videos/{video_id}/thumbnail"),
-        ("GET", f"videos/{video_id}/operations"),
-        ("POST", f"videos/{video_id}/operations"),
+    operation = {"type": "resize", "parameters": {"width": 64}}
+    for method, path, body in [
+        ("GET", f"videos/{video_id}", None),
+        ("PATCH", f"videos/{video_id}", {"name": "mine now"}),
+        ("DELETE", f"videos/{video_id}", None),
+        ("GET", f"videos/{video_id}/file", None),
+        ("GET", f"videos/{video_id}/thumbnail", None),
+        ("GET", f"videos/{video_id}/operations", None),
+        ("POST", f"videos/{video_id}/operations", operation),
     ]:
-        body = (
-            {"json": {"type": "resize", "parameters": {"width": 64}}} if method in {"POST", "PATCH"} else {}
-        )
-        assert stranger.call(method, path, 404, **body)["code"] == "not_found", (method, path)
+        assert stranger.call(method, path, 404, json=body)["code"] == "not_found", (method, path)
 
 
 @pytest.mark.parametrize("path", ["me", "videos", "jobs", "uploads", "operations", "sessions"])
