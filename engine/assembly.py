@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.containers import Container
-from engine.plan import (
-    Part,
-    audio_parts,
-    estimated_seconds,
-    estimated_size,
-    expectation,
-    leftovers,
-    subtitle_parts,
-)
+from engine.plan import Part, estimated_seconds, estimated_size, expectation
+from engine.tracks import audio_parts, leftovers, subtitle_parts
 from engine.types import (
     Expectation,
     FileRecipe,

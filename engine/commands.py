@@ -93,7 +93,8 @@ def _output(recipe: FileRecipe, target: Path, limits: Limits) -> list[str]:
     for stream in recipe.streams:
         argv += ["-map", f"0:{stream.source_index}"]
     # Places, dates and devices in the source are nobody's business but its owner's.
-    argv += ["-map_metadata", "-1", "-map_chapters", "0" if recipe.chapters else "-1"]
+    argv += ["-map_metadata:g", "-1", "-map_metadata:s", "-1"]
+    argv += ["-map_chapters", "0" if recipe.chapters else "-1"]
     counts: dict[str, int] = {}
     for stream in recipe.streams:
         position = counts.setdefault(stream.kind, 0)

@@ -31,6 +31,7 @@ class Container:
     many_audio: bool = True
     chapters: bool = False
     keeps_rotation: bool = False
+    edit_lists: bool = False
     constant_frame_rate: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,7 +51,8 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
             copies_video=frozenset({"h264", "hevc", "av1", "vp9"}),
             copies_audio=frozenset({"aac", "mp3", "opus"}),
             text_subtitles="mov_text", copies_subtitles=frozenset({"mov_text"}),
-            muxer_options=_FASTSTART, chapters=True, keeps_rotation=True, tags={"hevc": "hvc1"},
+            muxer_options=_FASTSTART, chapters=True, keeps_rotation=True, edit_lists=True,
+            tags={"hevc": "hvc1"},
         ),
         Container(
             "mov", "QuickTime", "video/quicktime", "mov",
@@ -60,7 +62,8 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
                 {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be"}
             ),
             text_subtitles="mov_text", copies_subtitles=frozenset({"mov_text"}),
-            muxer_options=_FASTSTART, chapters=True, keeps_rotation=True, tags={"hevc": "hvc1"},
+            muxer_options=_FASTSTART, chapters=True, keeps_rotation=True, edit_lists=True,
+            tags={"hevc": "hvc1"},
         ),
         Container(
             "mkv", "Matroska", "video/x-matroska", "matroska",
@@ -108,7 +111,7 @@ AUDIO_CONTAINERS: Mapping[str, Container] = {
         Container("aac", "AAC", "audio/aac", "adts", audio="aac", copies_audio=frozenset({"aac"})),
         Container(
             "m4a", "M4A", "audio/mp4", "ipod",
-            audio="aac", copies_audio=frozenset({"aac", "alac"}), muxer_options=_FASTSTART,
+            audio="aac", copies_audio=frozenset({"aac", "alac"}), muxer_options=_FASTSTART, edit_lists=True,
         ),
         Container("mp3", "MP3", "audio/mpeg", "mp3", audio="mp3", copies_audio=frozenset({"mp3"})),
         Container(

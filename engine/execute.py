@@ -24,6 +24,7 @@ from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
 _RUNS_END = 0.97
+_LONG_LIST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ class _Execution:
         started = time.monotonic()
         outcome = runner.run(argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, meter=meter)
         self._cpu_seconds += outcome.cpu_seconds
-        words = [Path(argv[0]).name, *argv[1:]]
+        # The lists of what may be opened are long and always the same.
+        words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
         self._add(f"$ {shlex.join(words)}\n{outcome.log.rstrip()}\n")
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
         if not outcome.succeeded:

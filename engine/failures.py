@@ -61,7 +61,7 @@ _TABLE = (
     _evidence(
         r"\[(?P<format>[\w,]+) @ [^\]]*\] (?:\[\w+\] )?format not on whitelist",
         "unsupported_format",
-        lambda match, _: {"format": match["format"].split(",")[0]},
+        lambda match, _: {"format": match["format"].split(",")[0].removesuffix("_pipe")},
     ),
     _evidence(r"format not on whitelist", "unsupported_format", lambda _match, _limits: {"format": "found"}),
     _evidence(
@@ -123,6 +123,8 @@ def without_paths(text: str, *paths: Path) -> str:
     """The text with directories removed and control characters dropped: it is shown to users."""
     for path in paths:
         text = text.replace(f"{path}/", "").replace(str(path), path.name)
+    # Which names are on the lists is long and helps nobody.
+    text = re.sub(r"(not on whitelist) '[^']*'", r"\1", text)
     text = re.sub(r"(?:file:)?(?:/[\w.@+-]+)+/(?=[\w.@+-])", "", text)
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 

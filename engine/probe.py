@@ -60,6 +60,8 @@ def probe(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event
         *reading.arguments(limits),
         "-threads", str(limits.threads),
         "-print_format", "json", "-show_format", "-show_streams", "-show_chapters",
+        # A few packets show whether the picture begins with frames that are not to be shown.
+        "-read_intervals", "%+#32", "-show_entries", "packet=stream_index,flags",
         "-i", f"file:{path.absolute()}",
     ]  # fmt: skip
     outcome = runner.run(
@@ -132,6 +134,11 @@ def _media_info(path: Path, answer: _Json) -> MediaInfo:
         raise RunFailed("input_encrypted")
     kinds = [stream.get("codec_type") for stream in streams]
     start = _seconds(shape.get("start_time")) or 0.0
+    hidden = frozenset(
+        int(packet["stream_index"])
+        for packet in answer.get("packets") or ()
+        if "D" in str(packet.get("flags")) and "stream_index" in packet
+    )
     return MediaInfo(
         container=_container(path, names, tags, has_video="video" in kinds),
         format_names=names,
@@ -140,8 +147,10 @@ def _media_info(path: Path, answer: _Json) -> MediaInfo:
         bit_rate=_whole(shape.get("bit_rate")),
         start_time=start,
         title=_text(tags.get("title")),
-        video=tuple(_video(stream) for stream in streams if stream.get("codec_type") == "video"),
-        audio=tuple(_audio(stream) for stream in streams if stream.get("codec_type") == "audio"),
+        video=tuple(
+            _video(stream, start, hidden) for stream in streams if stream.get("codec_type") == "video"
+        ),
+        audio=tuple(_audio(stream, start) for stream in streams if stream.get("codec_type") == "audio"),
         subtitles=tuple(_subtitle(stream) for stream in streams if stream.get("codec_type") == "subtitle"),
         others=tuple(
             OtherStream(
@@ -178,7 +187,7 @@ def _doctype_is_webm(path: Path) -> bool:
         return re.search(rb"\x42\x82.{1,8}?webm", file.read(4096), re.DOTALL) is not None
 
 
-def _video(stream: _Json) -> VideoStream:
+def _video(stream: _Json, file_start: float, hidden: frozenset[int]) -> VideoStream:
     disposition: _Json = stream.get("disposition") or {}
     tags = _tags(stream)
     pixel_format = stream.get("pix_fmt")
@@ -193,8 +202,10 @@ def _video(stream: _Json) -> VideoStream:
         pixel_format=pixel_format,
         bit_depth=_bit_depth(stream, pixel_format),
         reordered=bool(stream.get("has_b_frames")),
+        preroll=int(stream["index"]) in hidden,
         frame_rate=_frame_rate(stream),
         frames=_whole(stream.get("nb_frames")),
+        start_time=_stream_start(stream, file_start),
         duration=_stream_duration(stream, tags),
         bit_rate=_whole(stream.get("bit_rate")) or _whole(tags.get("bps")),
         interlaced=stream.get("field_order") in ("tt", "bb", "tb", "bt"),
@@ -209,7 +220,7 @@ def _video(stream: _Json) -> VideoStream:
     )
 
 
-def _audio(stream: _Json) -> AudioStream:
+def _audio(stream: _Json, file_start: float) -> AudioStream:
     tags = _tags(stream)
     return AudioStream(
         index=int(stream["index"]),
@@ -218,6 +229,7 @@ def _audio(stream: _Json) -> AudioStream:
         sample_rate=_whole(stream.get("sample_rate")),
         channels=_whole(stream.get("channels")),
         channel_layout=stream.get("channel_layout"),
+        start_time=_stream_start(stream, file_start),
         duration=_stream_duration(stream, tags),
         bit_rate=_whole(stream.get("bit_rate")) or _whole(tags.get("bps")),
         default=bool((stream.get("disposition") or {}).get("default")),
@@ -276,6 +288,11 @@ def _bit_depth(stream: _Json, pixel_format: str | None) -> int:
         return told
     found = re.search(r"p(9|10|12|14|16)(?:le|be)?$", pixel_format or "")
     return int(found[1]) if found else 8
+
+
+def _stream_start(stream: _Json, file_start: float) -> float:
+    start = _seconds(stream.get("start_time"))
+    return max(0.0, round(start - file_start, 6)) if start is not None else 0.0
 
 
 def _stream_duration(stream: _Json, tags: Mapping[str, str]) -> float | None:

@@ -42,8 +42,10 @@ class VideoStream(Value):
     pixel_format: str | None = None
     bit_depth: int = 8
     reordered: bool = Field(default=False, description="Has B-frames: stored in another order than shown.")
+    preroll: bool = Field(default=False, description="Begins with frames that an edit list hides.")
     frame_rate: float | None = None
     frames: int | None = None
+    start_time: float = Field(default=0.0, description="Seconds after the file's own start.")
     duration: float | None = None
     bit_rate: int | None = None
     interlaced: bool = False
@@ -91,6 +93,7 @@ class AudioStream(Value):
     sample_rate: int | None = None
     channels: int | None = None
     channel_layout: str | None = None
+    start_time: float = Field(default=0.0, description="Seconds after the file's own start.")
     duration: float | None = None
     bit_rate: int | None = None
     default: bool = False

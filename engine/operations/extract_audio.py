@@ -13,10 +13,11 @@ from engine.codecs import AUDIO_CODECS, AudioCodec, label_of
 from engine.containers import AUDIO_CONTAINERS, Container
 from engine.operation import OperationType
 from engine.parameters import WHOLE, Kilobits, Parameters
-from engine.plan import (
-    Part,
+from engine.plan import Part
+from engine.tracks import (
     audio_copied,
     audio_encoded,
+    audio_obstacle,
     dropped_sound,
     dropped_subtitle,
     dropped_video,
@@ -119,10 +120,10 @@ def _part(
     if parameters.bitrate is not None:
         why = f"Encoded at {parameters.bitrate} kbit/s, as asked."
         return audio_encoded(media, track, codec, why=why, kbits=parameters.bitrate)
-    if track.codec in container.copies_audio:
+    obstacle = audio_obstacle(media, track, container)
+    if obstacle is None:
         return audio_copied(media, track, container)
-    why = f"Encoded because {label_of(track.codec)} does not fit into {container.label} files."
-    return audio_encoded(media, track, codec, why=why)
+    return audio_encoded(media, track, codec, why=f"Encoded because {obstacle}.")
 
 
 OPERATION = OperationType(

@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters, Pixels, Seconds
-from engine.plan import leftovers, main_video
+from engine.plan import main_video
 from engine.stills import still_output, still_run, still_size
+from engine.tracks import leftovers
 from engine.types import Lane, MediaInfo, Plan, StepPlan, StreamDecision, VideoStream
 from problems import Problem
 

@@ -68,7 +68,6 @@ class Clips:
         path.write_bytes(data)
         return path
 
-    def long(self, seconds: int = 40) -> Path:
-        """Enough work to be interrupted: big pictures with noise."""
-        noisy = f"testsrc2=s=1280x720:r=30:d={seconds},noise=alls=30:allf=t"
-        return self.made("long", "-f", "lavfi", "-i", noisy, *H264, "-f", "mp4")
+    def long(self) -> Path:
+        """Half a minute: cheap to make and, enlarged, enough work to be watched and interrupted."""
+        return self.made("long", *picture(seconds=30), *H264, "-f", "mp4")

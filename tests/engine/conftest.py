@@ -16,6 +16,7 @@ from engine.whitelist import UPLOADS
 from tests.engine.clips import Clips
 
 Perform = Callable[..., StepResult]
+MakePlan = Callable[[str, Mapping[str, object], Path], Plan]
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,7 @@ def look(limits: Limits) -> Callable[[Path], MediaInfo]:
 
 
 @pytest.fixture
-def plan(look: Callable[[Path], MediaInfo]) -> Callable[[str, Mapping[str, object], Path], Plan]:
+def plan(look: Callable[[Path], MediaInfo]) -> MakePlan:
     """Plan an operation on a file."""
 
     def plan(type_: str, raw: Mapping[str, object], source: Path) -> Plan:
@@ -49,9 +50,7 @@ def plan(look: Callable[[Path], MediaInfo]) -> Callable[[str, Mapping[str, objec
 
 
 @pytest.fixture
-def perform(
-    plan: Callable[[str, Mapping[str, object], Path], Plan], limits: Limits, tmp_path: Path
-) -> Perform:
+def perform(plan: MakePlan, limits: Limits, tmp_path: Path) -> Perform:
     """Really do an operation on a file."""
 
     def perform(

@@ -17,7 +17,7 @@ from engine.execute import StepResult, execute
 from engine.types import Artifact, Limits, MediaInfo, Progress
 from problems import Problem
 from tests.engine.clips import H264, SECONDS, Clips, picture, sound
-from tests.engine.conftest import Perform
+from tests.engine.conftest import MakePlan, Perform
 
 
 def raw_probe(path: Path) -> Any:
@@ -110,9 +110,8 @@ def test_resize_into_a_box(clips: Clips, perform: Perform, fit: str, expected: t
 
 
 def test_a_turned_picture_stands_upright(clips: Clips, perform: Perform) -> None:
-    turned = clips.made(
-        "turned", "-display_rotation:v:0", "90", "-i", clips.container("mp4"), "-c", "copy", "-f", "mp4"
-    )
+    flat = clips.container("mp4")
+    turned = clips.made("turned", "-display_rotation:v:0", "90", "-i", flat, "-c", "copy", "-f", "mp4")
     artifact = only(perform("resize", {"width": 90}, turned))
     stream = raw_probe(artifact.path)["streams"][0]
     assert (stream["width"], stream["height"]) == (90, 160)
@@ -120,6 +119,39 @@ def test_a_turned_picture_stands_upright(clips: Clips, perform: Perform) -> None
     copied = only(perform("convert", {"format": "mov"}, turned))
     assert copied.media_info is not None
     assert (copied.media_info.video[0].display_width, copied.media_info.video[0].rotation) == (180, 270)
+
+
+@pytest.mark.parametrize(("target", "action"), [("mov", "copy"), ("mkv", "encode"), ("flv", "encode")])
+def test_what_an_edit_list_hides_stays_hidden(
+    clips: Clips, plan: MakePlan, perform: Perform, target: str, action: str
+) -> None:
+    """A trim without encoding, as phones do it, keeps frames before the cut; mp4 and mov can hide them."""
+    whole = clips.made(
+        "groups", *picture(), *sound(), "-c:v", "libx264", "-g", "60", "-c:a", "aac", "-f", "mp4"
+    )
+    cut = clips.made("cut", "-ss", "1.3", "-i", whole, "-c", "copy", "-f", "mp4")
+    assert plan("convert", {"format": target}, cut).streams[0].action == action
+    media = only(perform("convert", {"format": target}, cut)).media_info
+    assert media is not None
+    assert media.duration == pytest.approx(1.7, abs=0.15)
+    sound_alone = only(perform("extract_audio", {"format": "aac"}, cut)).media_info
+    assert sound_alone is not None
+    assert sound_alone.duration == pytest.approx(1.7, abs=0.15)
+
+
+@pytest.mark.parametrize("target", ["flv", "avi", "webm"])
+def test_sound_that_goes_on_after_the_picture(clips: Clips, perform: Perform, target: str) -> None:
+    source = clips.made("tail", *picture(seconds=2), *sound(seconds=6), *H264, "-c:a", "aac", "-f", "mp4")
+    media = only(perform("convert", {"format": target}, source)).media_info
+    assert media is not None
+    assert media.duration == pytest.approx(6, abs=0.15)
+
+
+@pytest.mark.parametrize("format_", ["m4a", "mp3", "wav"])
+def test_sound_that_begins_late(clips: Clips, perform: Perform, format_: str) -> None:
+    late = ["-itsoffset", "1", *sound(seconds=2)]
+    source = clips.made("late", *picture(), *late, "-map", "0", "-map", "1", *H264, "-f", "mp4")
+    only(perform("extract_audio", {"format": format_}, source))
 
 
 def test_odd_sides_and_fine_colours_become_playable(clips: Clips, perform: Perform) -> None:
@@ -167,10 +199,12 @@ def test_every_track_its_language_and_the_chapters_come_along(clips: Clips, perf
         b";FFMETADATA1\ntitle=Secret place\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1000\ntitle=One\n",
     )
     source = clips.made(
-        "tracks", *picture(), *sound(440), *sound(880), "-f", "srt", "-i", words, "-f", "ffmetadata", "-i", marks,
+        "tracks", *picture(), *sound(440), *sound(880),
+        "-f", "srt", "-i", words, "-f", "ffmetadata", "-i", marks,
         "-map", "0", "-map", "1", "-map", "2", "-map", "3", "-map_metadata", "4", "-map_chapters", "4",
         *H264, "-c:a", "aac", "-c:s", "srt",
-        "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu", "-metadata:s:s:0", "language=fra",
+        "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu",
+        "-metadata:s:s:0", "language=fra",
         "-disposition:a:1", "default", "-f", "matroska",
     )  # fmt: skip
     found = raw_probe(only(perform("convert", {"format": "mp4"}, source)).path)
@@ -234,7 +268,7 @@ def test_many_thumbnails_differ(clips: Clips, perform: Perform) -> None:
 
 def test_progress_is_real(clips: Clips, perform: Perform) -> None:
     seen: list[Progress] = []
-    perform("resize", {"width": 640}, clips.long(15), on_progress=seen.append)
+    perform("resize", {"width": 480, "upscale": True}, clips.long(), on_progress=seen.append)
     fractions = [progress.fraction for progress in seen]
     assert fractions == sorted(fractions)
     assert len(set(fractions)) >= 5
