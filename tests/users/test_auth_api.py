@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.hashers import identify_hasher
 from rest_framework.test import APIClient
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.django_db
 REGISTER, LOGIN = "/api/v1/auth/register", "/api/v1/auth/login"
 
 
-def login(client: APIClient, name: str, password: str = PASSWORD) -> object:
+def login(client: APIClient, name: str, password: str = PASSWORD) -> Any:
     return client.post(LOGIN, {"username": name, "password": password}, format="json")
 
 
@@ -79,8 +81,8 @@ class TestLogin:
         assert response.status_code == 200
         assert response.json()["user"]["id"] == alice.pk
         assert response.json()["expires_at"].endswith("Z")
-        headers = {"HTTP_AUTHORIZATION": f"Bearer {response.json()['token']}"}
-        assert anonymous.get("/api/v1/me", **headers).json()["username"] == "alice"
+        anonymous.credentials(HTTP_AUTHORIZATION=f"Bearer {response.json()['token']}")
+        assert anonymous.get("/api/v1/me").json()["username"] == "alice"
 
     def test_one_text_for_a_wrong_name_and_a_wrong_password(self, anonymous: APIClient, alice: User) -> None:
         wrong_name, wrong_password = login(anonymous, "nobody"), login(anonymous, "alice", "not it at all")

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -40,7 +41,8 @@ class TestOptions:
         assert response.headers["Tus-Resumable"] == response.headers["Tus-Version"] == "1.0.0"
         extensions = set(response.headers["Tus-Extension"].split(","))
         assert extensions == {
-            "creation", "creation-with-upload", "creation-defer-length", "termination", "expiration", "checksum",
+            "creation", "creation-with-upload", "creation-defer-length", "termination", "expiration",
+            "checksum",
         }  # fmt: skip
         assert response.headers["Tus-Checksum-Algorithm"] == "sha1,sha256"
 
@@ -440,7 +442,7 @@ class TestBrokenConnections:
     def test_a_full_disk_tells_the_true_offset(
         self, alice_uploads: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The device fills up after 1.5 MB; the write is what the kernel refuses, so it is what is replaced."""
+        """The device fills up after 1.5 MB: the kernel's refusal is what is played here."""
         room = 1_500_000
         real = os.pwrite
 
@@ -466,7 +468,9 @@ class TestRealClient:
         source.write_bytes(content)
         client = TusClient(f"{alice_uploads.url}/api/v1/uploads", headers=dict(alice_uploads.headers))
         with source.open("rb") as file:
-            first = client.uploader(file_stream=file, chunk_size=300_000, metadata={"filename": "clip.mp4"})
+            first: Any = client.uploader(
+                file_stream=file, chunk_size=300_000, metadata={"filename": "clip.mp4"}
+            )
             first.upload_chunk()
             first.upload_chunk()
 
