@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +16,13 @@ from bootstrap.console import SetupFailed
 
 HOME = Path(__file__).resolve().parent.parent
 PACKAGES = ["problems", "engine", "users", "videos", "jobs", "videoproc"]
+SCRIPTS = ["bin/launch.py", "bin/run-tests.py", "bin/bootstrap"]
 TOOLS = Path(sys.executable).parent
 # Enough for Django to start; nothing that is kept is signed with it.
-CHECK_ENVIRONMENT = {
+TEST_ENVIRONMENT = {
     "VIDEOPROC_SECRET_KEY": "only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
-    "VIDEOPROC_PUBLIC_URL": "https://video.example.org",
 }
+CHECK_ENVIRONMENT = {**TEST_ENVIRONMENT, "VIDEOPROC_PUBLIC_URL": "https://video.example.org"}
 
 
 def main(arguments: list[str]) -> int:
@@ -34,7 +36,7 @@ def main(arguments: list[str]) -> int:
         ("lint", [python, "-m", "ruff", "check", "."], environment),
         ("format", [python, "-m", "ruff", "format", "--check", "."], environment),
         ("import contracts", [str(TOOLS / "lint-imports")], environment),
-        ("types", [python, "-m", "mypy", *PACKAGES, "tests", "bin/launch.py", "bin/bootstrap"], checks),
+        ("types", [python, "-m", "mypy", *PACKAGES, "tests", *SCRIPTS], checks),
         (
             "migrations",
             [*with_servers, python, "manage.py", "makemigrations", "--check", "--dry-run"],
@@ -50,7 +52,9 @@ def main(arguments: list[str]) -> int:
     except SetupFailed as failure:
         sys.stderr.write(f"\nVideoproc: no browser for the tests: {failure}\n")
         return 1
-    return _run("tests", [*with_servers, python, "-m", "pytest", *arguments], environment)
+    with tempfile.TemporaryDirectory(prefix="videoproc-tests-") as state:
+        environment |= {**TEST_ENVIRONMENT, "VIDEOPROC_VAR": state}
+        return _run("tests", [*with_servers, python, "-m", "pytest", *arguments], environment)
 
 
 def _run(name: str, argv: list[str], environment: Mapping[str, str]) -> int:
@@ -59,7 +63,8 @@ def _run(name: str, argv: list[str], environment: Mapping[str, str]) -> int:
     began = time.monotonic()
     child = subprocess.Popen(argv, env=dict(environment))  # noqa: S603 - made above
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child gets it from the terminal too
+    # The child gets a Ctrl-C from the terminal too; a handler, unlike "ignore", is not inherited.
+    signal.signal(signal.SIGINT, lambda *_: None)
     code = child.wait()
     outcome = "passed" if code == 0 else f"FAILED (exit {code})"
     sys.stdout.write(f"== {name} {outcome} ({time.monotonic() - began:.1f} s)\n")

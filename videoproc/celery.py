@@ -16,11 +16,11 @@ app.config_from_object("videoproc.celery_settings")
 app.set_default()
 
 
-@setup_logging.connect
 def _keep_django_logging(**_: object) -> None:
     """Celery leaves logging alone where this signal has a receiver: Django's settings hold here too."""
 
 
+setup_logging.connect(_keep_django_logging)
 # The supervisor waits for both before it calls the site ready.
 worker_ready.connect(announce_ready)
 beat_init.connect(announce_ready)

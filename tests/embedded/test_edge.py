@@ -178,7 +178,7 @@ def test_what_a_client_says_about_itself_is_replaced(edge: Edge) -> None:
         "Daphne_Root_Path": "/evil",
     }
     for path in ("/", "/api/v1/uploads"):
-        seen = edge.ask(path, **sent).json["headers"]
+        seen = edge.ask(path, "GET", None, **sent).json["headers"]
         assert seen["x-forwarded-for"] == "127.0.0.1"
         assert seen["x-forwarded-proto"] == "http"
         assert seen["x-forwarded-host"] == f"127.0.0.1:{edge.port}"
