@@ -67,7 +67,7 @@ def generate_argv(
     return [
         *_start("error"), "-progress", "pipe:1",
         "-f", "lavfi", "-i", graph, *sound, "-t", f"{seconds:.3f}",
-        "-c:v", "libx264", "-preset", "veryfast", "-crf", "23",
+        "-c:v", "libx264", "-preset", "ultrafast", "-crf", "25",
         *(["-c:a", "aac", "-b:a", "160k", "-shortest"] if audio_graph else []),
         "-threads", str(threads), "-movflags", "+faststart", "-f", "mp4", f"file:{target.absolute()}",
     ]  # fmt: skip

@@ -17,7 +17,7 @@ from engine.types import Limits
 _PICTURE = (
     "gradients=s=240x136:r={fps}:n=6:speed=0.02:type=spiral:seed=7"
     ":c0=0x14213d:c1=0x3a86ff:c2=0x8338ec:c3=0xff006e:c4=0xfb5607:c5=0xffbe0b,"
-    "format=yuv420p,scale={width}:{height}:flags=bicubic,noise=c0s=5:c0f=t,setsar=1"
+    "format=yuv420p,scale={width}:{height}:flags=bicubic,noise=c0s=6:c0f=t,setsar=1"
 )
 
 # A soft chord (A, C sharp, E) that swells, its upper notes wandering between the ears.
