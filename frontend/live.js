@@ -11,6 +11,7 @@ const LONGEST_DELAY_MS = 30000;
 const NOTICE_AFTER_MS = 3000;
 const POLL_AFTER_FAILURES = 3;
 const POLL_EVERY_MS = 5000;
+const SPEED_WORTH_SHOWING = 0.05;
 const SIGNED_OUT = 4401;
 const LIVE = new Set(["queued", "active", "paused"]);
 const MILESTONES = [25, 50, 75, 100];
@@ -50,7 +51,7 @@ function patch(card, job) {
   };
   for (const bar of card.querySelectorAll("progress")) bar.value = job.progress;
   set("progress", `${Math.floor(job.progress)} %`);
-  set("speed", job.speed ? `${job.speed.toFixed(1)}×` : "");
+  set("speed", job.speed >= SPEED_WORTH_SHOWING ? `${job.speed.toFixed(1)}×` : "");
   set("eta", job.eta_seconds === null ? "" : `${duration(job.eta_seconds)} left`);
   set("queue", job.queue_position ? `number ${job.queue_position} in the queue` : "");
 }

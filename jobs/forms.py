@@ -30,9 +30,12 @@ class OperationForm(forms.Form):
         model = self.operation.Parameters
         schema = model.model_json_schema()
         for name, info in model.model_fields.items():
-            field = _field(_resolved(schema["properties"][name], schema), name, required=info.is_required())
+            kind = _resolved(schema["properties"][name], schema)
+            field = _field(kind, name, required=info.is_required())
             field.label = info.title or name.replace("_", " ").capitalize()
             field.help_text = info.description or ""
+            if name == "format" and info.is_required() and media is not None:
+                field.initial = next(value for value in kind["enum"] if value != media.container)
             self.fields[name] = field
         if media is not None:
             self._hint(media)
@@ -58,10 +61,6 @@ class OperationForm(forms.Form):
         for name, size in (("width", picture.display_width), ("height", picture.display_height)):
             if name in self.fields:
                 self.fields[name].widget.attrs["placeholder"] = f"now {size}"
-        kind = self.fields.get("format")
-        if isinstance(kind, forms.ChoiceField) and kind.required:
-            others = [value for value, _ in kind.choices if value != media.container]
-            kind.initial = others[0]
 
 
 def _resolved(property_: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +84,7 @@ def _field(kind: dict[str, Any], name: str, *, required: bool) -> forms.Field:
         return forms.BooleanField(required=False, initial=default)
     example = kind.get("examples", [None])[0]
     attrs = {} if example is None else {"placeholder": f"such as {example}"}
-    if kind.get("type") in {"integer", "number"}:
+    if kind.get("type") in ("integer", "number"):
         bounds = {"min": kind.get("minimum"), "max": kind.get("maximum")}
         attrs |= {key: value for key, value in bounds.items() if value is not None}
         attrs["step"] = "1" if kind["type"] == "integer" else "any"

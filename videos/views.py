@@ -18,7 +18,8 @@ from videos import selectors
 from videos.forms import LibraryFilter, RenameForm
 from videos.paging import page_of
 from videos.services.uploads import upload_discard as discard
-from videos.services.videos import video_rename as rename, video_trash as trash
+from videos.services.videos import video_rename as rename
+from videos.services.videos import video_trash as trash
 
 PAGE_SIZE = 24
 # What the file chooser offers. The server goes by the content, never by the name.

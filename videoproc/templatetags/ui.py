@@ -56,7 +56,8 @@ def field(bound: BoundField, *, autofocus: bool = False) -> dict[str, Any]:
         attrs["aria-describedby"] = " ".join(described)
     if autofocus:
         attrs["autofocus"] = True
-    return {"bound": bound, "check": check, "widget": bound.as_widget(attrs=attrs)}
+    optional = not bound.field.required and not isinstance(widget, Select)
+    return {"bound": bound, "check": check, "optional": optional, "widget": bound.as_widget(attrs=attrs)}
 
 
 def _notes(bound: BoundField) -> tuple[tuple[str, bool], tuple[str, bool]]:
@@ -96,6 +97,16 @@ def took(milliseconds: int | None) -> str:
     return f"{hours} h {minutes} min"
 
 
+@register.filter
+def roughly(seconds: float) -> str:
+    """An estimate in words, never less than a second and never finer than it deserves."""
+    whole_seconds = max(1, round(seconds))
+    if whole_seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{whole_seconds} s"
+    minutes = round(whole_seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes / 60:.1f} h"  # noqa: PLR2004 - an hour
+
+
 @register.simple_tag
 def ago(moment: datetime | None) -> SafeString | str:
     """`3 minutes ago`, kept right by the browser; the full time in UTC without scripts and on hover."""
@@ -103,7 +114,10 @@ def ago(moment: datetime | None) -> SafeString | str:
         return ""
     full = f"{moment:%d %b %Y, %H:%M} UTC"
     return format_html(
-        '<relative-time datetime="{}" title="{}" tense="auto">{}</relative-time>', moment.isoformat(), full, full
+        '<relative-time datetime="{}" title="{}" tense="auto">{}</relative-time>',
+        moment.isoformat(),
+        full,
+        full,
     )
 
 

@@ -88,7 +88,7 @@ def _picture(stream: VideoStream) -> str:
 
 
 def _size(stream: VideoStream) -> str:
-    return f"{stream.display_width}×{stream.display_height}"  # noqa: RUF001 - the multiplication sign is meant
+    return f"{stream.display_width}×{stream.display_height}"
 
 
 def _sound(stream: AudioStream) -> str:
