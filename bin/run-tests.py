@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,10 +18,10 @@ PACKAGES = ["problems", "engine", "users", "videos", "jobs", "videoproc"]
 SCRIPTS = ["bin/launch.py", "bin/run-tests.py", "bin/bootstrap"]
 TOOLS = Path(sys.executable).parent
 # Enough for Django to start; nothing that is kept is signed with it.
-TEST_ENVIRONMENT = {
+CHECK_ENVIRONMENT = {
     "VIDEOPROC_SECRET_KEY": "only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
+    "VIDEOPROC_PUBLIC_URL": "https://video.example.org",
 }
-CHECK_ENVIRONMENT = {**TEST_ENVIRONMENT, "VIDEOPROC_PUBLIC_URL": "https://video.example.org"}
 
 
 def main(arguments: list[str]) -> int:
@@ -52,9 +51,7 @@ def main(arguments: list[str]) -> int:
     except SetupFailed as failure:
         sys.stderr.write(f"\nVideoproc: no browser for the tests: {failure}\n")
         return 1
-    with tempfile.TemporaryDirectory(prefix="videoproc-tests-") as state:
-        environment |= {**TEST_ENVIRONMENT, "VIDEOPROC_VAR": state}
-        return _run("tests", [*with_servers, python, "-m", "pytest", *arguments], environment)
+    return _run("tests", [*with_servers, python, "-m", "pytest", *arguments], environment)
 
 
 def _run(name: str, argv: list[str], environment: Mapping[str, str]) -> int:
