@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -54,9 +55,7 @@ def test_a_tool_gets_limits_and_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_
     values = "sorted(os.environ), r.getrlimit(r.RLIMIT_AS)[0], os.nice(0), os.getsid(0) == os.getpid()"
     script = f"import os, resource as r; print({values})"
     limits = Limits(memory_bytes=3_000_000_000, nice=7)
-    outcome = runner.run(
-        ["/usr/bin/python3", "-c", script], cwd=tmp_path, limits=limits, stop=threading.Event()
-    )
+    outcome = runner.run([sys.executable, "-c", script], cwd=tmp_path, limits=limits, stop=threading.Event())
     text = outcome.stdout.decode()
     assert "hush" not in text
     assert "VIDEOPROC" not in text
@@ -68,7 +67,7 @@ def test_messages_without_end_do_not_fill_the_memory(tmp_path: Path) -> None:
         "import sys\nfor _ in range(300): sys.stderr.write('x' * 100_000); sys.stdout.write('y' * 100_000)"
     )
     outcome = runner.run(
-        ["/usr/bin/python3", "-c", script],
+        [sys.executable, "-c", script],
         cwd=tmp_path,
         limits=Limits(log_bytes=5000),
         stop=threading.Event(),
@@ -87,9 +86,7 @@ def test_a_probe_has_a_time_limit(tmp_path: Path) -> None:
 
 def test_cpu_seconds_are_those_of_the_tool(tmp_path: Path) -> None:
     burn = "import time\nwhile time.process_time() < 0.4: pass"
-    outcome = runner.run(
-        ["/usr/bin/python3", "-c", burn], cwd=tmp_path, limits=Limits(), stop=threading.Event()
-    )
+    outcome = runner.run([sys.executable, "-c", burn], cwd=tmp_path, limits=Limits(), stop=threading.Event())
     assert 0.4 <= outcome.cpu_seconds < 1.5
     idle = runner.run(["/bin/sleep", "0.1"], cwd=tmp_path, limits=Limits(), stop=threading.Event())
     assert idle.cpu_seconds < 0.1
@@ -159,10 +156,12 @@ def test_logs_lose_their_directories() -> None:
 
 
 def test_the_sample_clip(tmp_path: Path, look: Callable[[Path], MediaInfo]) -> None:
-    path = tmp_path / "sample.mp4"
+    folder = tmp_path / "made"
+    folder.mkdir()
+    path = folder / "sample.mp4"
     sample_clip(path, seconds=1, width=320, height=180)
     media = look(path)
     assert media.container == "mp4"
     assert media.duration == pytest.approx(1.0, abs=0.1)
     assert (media.video[0].codec, media.audio[0].codec) == ("h264", "aac")
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(folder.iterdir()) == [path]
