@@ -64,6 +64,7 @@ class TusApplication:
             return problem_answer(Problem("internal_error"), request)
 
     async def _routed(self, request: Request, body: Body) -> Answer:
+        request.for_django().get_host()  # refuses hosts that are not ours
         if request.path == _VIDEOS:
             _method_check(request, {"POST"})
             caller = await in_database(caller_of, request)
