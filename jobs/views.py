@@ -207,7 +207,6 @@ def _refused(request: HttpRequest, video_id: str, type_: str, problem: Problem) 
     form = OperationForm(type_, media, request.POST)
     problem_show(form, problem)
     if not _is_partial(request):
-        return render(request, "videos/video.html", {"video": video, "operation_form": form}, status=422)
-    # 200, because browsers write every 4xx of a script into the console as a fault of the page.
+        return render(request, "videos/video.html", {"video": video, "operation_form": form})
     response = render(request, "jobs/operation_form.html", {"video": video, "form": form})
     return reswap(retarget(response, f"#form-{type_}"), "outerHTML")

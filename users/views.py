@@ -1,4 +1,8 @@
-"""The account page and what it can change."""
+"""The account page and what it can change.
+
+A refused form comes back with status 200, as Django's own do: browsers report any other as a fault of
+the page.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,7 @@ from users.models import User
 from users.viewer import viewer_of
 
 
-def _page(
-    request: HttpRequest, *, status: int = 200, template: str = "users/account.html", **forms: Any
-) -> HttpResponse:
+def _page(request: HttpRequest, *, template: str = "users/account.html", **forms: Any) -> HttpResponse:
     viewer = viewer_of(request)
     sessions = selectors.sessions_for(viewer, current_session_key=request.session.session_key)
     context = {
@@ -35,7 +37,7 @@ def _page(
         "tokens": [session for session in sessions if session.kind == "token"],
         **forms,
     }
-    return render(request, template, context, status=status)
+    return render(request, template, context)
 
 
 @login_required
@@ -60,7 +62,7 @@ def profile_update(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "Your profile is saved.")
             return redirect("account")
-    return _page(request, status=422, profile_form=form)
+    return _page(request, profile_form=form)
 
 
 @sensitive_post_parameters()
@@ -81,7 +83,7 @@ def password_update(request: HttpRequest) -> HttpResponse:
             update_session_auth_hash(request, viewer)
             messages.success(request, "Your password is changed. Every other session was ended.")
             return redirect("account")
-    return _page(request, status=422, password_form=form)
+    return _page(request, password_form=form)
 
 
 @login_required
@@ -99,9 +101,7 @@ def token_create(request: HttpRequest) -> HttpResponse:
             lifetime=form.lifetime,
         )
         return _page(request, template=template, new_token=text)
-    # 200 for a fragment: browsers write every 4xx of a script into the console as a fault of the page.
-    status = 422 if template == "users/account.html" else 200
-    return _page(request, status=status, template=template, token_form=form)
+    return _page(request, template=template, token_form=form)
 
 
 @login_required
@@ -130,7 +130,7 @@ def account_delete(request: HttpRequest) -> HttpResponse:
     viewer = viewer_of(request)
     form = DeleteAccountForm(request.POST, user=viewer, prefix="delete")
     if not form.is_valid():
-        return _page(request, status=422, delete_form=form)
+        return _page(request, delete_form=form)
     services.user_delete(user=User.objects.get(pk=viewer.pk))
     logout(request)
     messages.success(request, "Your account and everything in it is deleted.")

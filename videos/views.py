@@ -91,7 +91,7 @@ def video_rename(request: HttpRequest, video_id: str) -> HttpResponse:
         else:
             messages.success(request, "The video has its new name.")
             return redirect("video", video_id)
-    return render(request, "videos/video.html", {"video": named, "rename_form": form}, status=422)
+    return render(request, "videos/video.html", {"video": named, "rename_form": form})
 
 
 @login_required
