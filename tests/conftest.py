@@ -33,6 +33,13 @@ def _fresh_rate_limits() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _static_files_as_they_are(settings: Settings) -> None:
+    """Pages name static files without the manifest that set-up makes."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": plain}
+
+
+@pytest.fixture(autouse=True)
 def media(settings: Settings, tmp_path: Path) -> Path:
     """Where this test's files go."""
     folder = tmp_path / "media"

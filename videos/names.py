@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 _MAX_BYTES = 200
 # Separators, what Windows refuses, control characters, and marks that turn the direction of text.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+')
+_ENDS = re.compile(r"^[\s.]+|[\s.]+$")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -34,13 +35,18 @@ def name_clean(text: str) -> str:
 def download_name(name: str, *, extension: str, suffix: str = "") -> str:
     """`<name> - <suffix>.<extension>`, safe on any file system and at most 200 bytes without the tail."""
     tail = f" - {_cleaned(suffix)}" if suffix else ""
-    stem = _cleaned(name).encode()[:_MAX_BYTES].decode(errors="ignore").strip(" .") or "video"
+    stem = _trimmed(_cleaned(name).encode()[:_MAX_BYTES].decode(errors="ignore")) or "video"
     return f"{stem}{tail}.{extension}"
 
 
 def _cleaned(text: str) -> str:
     printable = text.encode(errors="replace").decode()
-    return _UNSAFE.sub("_", unicodedata.normalize("NFC", printable)).strip(" .")[:255]
+    return _trimmed(_UNSAFE.sub("_", unicodedata.normalize("NFC", printable)))[:255]
+
+
+def _trimmed(text: str) -> str:
+    """Without the spaces and dots at the ends that Windows drops or hides."""
+    return _ENDS.sub("", text)
 
 
 def _one_line(text: str) -> str:
