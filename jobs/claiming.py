@@ -43,34 +43,33 @@ def worker_name() -> str:
 
 
 # A step may be claimed when its job waits or runs, its next try is due, its video is not in the trash and
-# the steps it needs are done.
+# the steps it needs are done. Scalar subqueries on purpose: PostgreSQL cannot turn them into joins, so it
+# walks the index in the order asked for and stops at the first step that passes.
 _READY = """
-    j.status IN ('queued', 'active')
-    AND (j.run_after IS NULL OR j.run_after <= statement_timestamp())
-    AND v.deleted_at IS NULL
-    AND NOT EXISTS (
-        SELECT 1 FROM jobs_step n
-        WHERE n.job_id = s.job_id AND n.position = ANY(s.needs) AND n.status <> 'done'
-    )
+    (SELECT j.status IN ('queued', 'active') AND (j.run_after IS NULL OR j.run_after <= statement_timestamp())
+        AND (SELECT v.deleted_at IS NULL FROM videos_video v WHERE v.id = j.video_id)
+     FROM jobs_job j WHERE j.id = s.job_id)
+    AND (s.needs = '{}' OR (
+        SELECT bool_and(n.status = 'done') FROM jobs_step n
+        WHERE n.job_id = s.job_id AND n.position = ANY(s.needs)))
 """
-_JOINED = "jobs_step s JOIN jobs_job j ON j.id = s.job_id JOIN videos_video v ON v.id = j.video_id"
 
 # The best step of the owner `o` in a lane. Below the cap that is any step; at the cap only steps of jobs
 # that run already, and intake, which nobody waits in line for. Each arm reads the head of an index, so
 # neither a long queue nor an owner at the cap makes a claim slow.
 _BEST_OF_OWNER = f"""
     SELECT arm.id, arm.priority FROM (
-        (SELECT s.id, s.priority FROM {_JOINED}
+        (SELECT s.id, s.priority FROM jobs_step s
          WHERE o.running < o.cap AND s.lane = %(lane)s AND s.status = 'queued'
            AND s.owner_id = o.owner_id AND {_READY}
          ORDER BY s.priority, s.id LIMIT 1)
         UNION ALL
-        (SELECT s.id, s.priority FROM {_JOINED}
-         WHERE o.running >= o.cap AND j.owner_id = o.owner_id AND j.status = 'active' AND j.type <> 'intake'
+        (SELECT s.id, s.priority FROM jobs_job r JOIN jobs_step s ON s.job_id = r.id
+         WHERE o.running >= o.cap AND r.owner_id = o.owner_id AND r.status = 'active' AND r.type <> 'intake'
            AND s.lane = %(lane)s AND s.status = 'queued' AND {_READY}
          ORDER BY s.priority, s.id LIMIT 1)
         UNION ALL
-        (SELECT s.id, s.priority FROM {_JOINED}
+        (SELECT s.id, s.priority FROM jobs_step s
          WHERE o.running >= o.cap AND s.lane = %(lane)s AND s.status = 'queued' AND s.kind = 'intake'
            AND s.owner_id = o.owner_id AND {_READY}
          ORDER BY s.priority, s.id LIMIT 1)

@@ -22,9 +22,9 @@ from jobs.models import Job
 from jobs.services import operation_submit
 from tests.jobs.worker import Worker
 from users.models import User
+from videoproc.env import RedisAddress
 from videos.models import Video
 from videos.storage import source_path
-from videoproc.env import RedisAddress
 
 
 class Clip(NamedTuple):
@@ -36,9 +36,7 @@ class Clip(NamedTuple):
 def _clip(folder: Path, **shape: Any) -> Clip:
     path = folder / "clip.mp4"
     sample_clip(path, width=320, height=180, fps=24, **shape)
-    found = intake(
-        path, folder / "work", limits=Limits(), on_progress=lambda _: None, stop=threading.Event()
-    )
+    found = intake(path, folder / "work", limits=Limits(), on_progress=lambda _: None, stop=threading.Event())
     return Clip(path, found.media, found.sha256)
 
 
@@ -51,7 +49,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
 @pytest.fixture(scope="session")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     """Blown up to full HD it keeps an encoder busy for many seconds."""
-    return _clip(tmp_path_factory.mktemp("long_clip"), seconds=30.0)
+    return _clip(tmp_path_factory.mktemp("long_clip"), seconds=20.0)
 
 
 @pytest.fixture(autouse=True)
@@ -123,11 +121,20 @@ def long_job(alice: User, long_clip: Clip, submit: Submit) -> Job:
 
 
 @pytest.fixture
+def busy_job(alice: User, long_clip: Clip, submit: Submit) -> Job:
+    """Queued; it encodes long enough to be caught at it, and ends soon."""
+    video = video_make(alice, long_clip)
+    return submit(video, width=480, parameters={"upscale": True})
+
+
+@pytest.fixture
 def start_worker(transactional_db: None, media: Path, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
     """Starts real workers on the test's database, broker and media folder."""
     started: list[Worker] = []
     database = connection.settings_dict
-    address = f"postgresql://{database['USER']}:{database['PASSWORD']}@/{database['NAME']}?host={database['HOST']}"
+    address = (
+        f"postgresql://{database['USER']}:{database['PASSWORD']}@/{database['NAME']}?host={database['HOST']}"
+    )
     if database["PORT"]:
         address += f"&port={database['PORT']}"
     environment = {

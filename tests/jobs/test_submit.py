@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypedDict
 
 import pytest
 from django.db import connection
@@ -15,7 +16,13 @@ from tests.jobs.conftest import Submit
 from users.models import Priority, Tier, User
 from videos.models import Operation, Video
 
-RESIZE = {"type": "resize", "parameters": {"width": 160}}
+
+class Resize(TypedDict):
+    type: str
+    parameters: dict[str, object]
+
+
+RESIZE: Resize = {"type": "resize", "parameters": {"width": 160}}
 
 
 def test_makes_operation_job_and_steps(alice: User, video: Video) -> None:
@@ -123,7 +130,10 @@ def test_refuses_what_does_not_fit_the_video(alice: User, video: Video) -> None:
 
 @pytest.mark.parametrize(
     ("state", "code"),
-    [({"status": "processing"}, "video_not_ready"), ({"status": "failed", "error_code": "not_a_video"}, "video_failed")],
+    [
+        ({"status": "processing"}, "video_not_ready"),
+        ({"status": "failed", "error_code": "not_a_video"}, "video_failed"),
+    ],
 )
 def test_refuses_a_video_that_is_not_ready(
     alice: User, video: Video, state: dict[str, str], code: str

@@ -1,0 +1,157 @@
+"""Real Celery workers, and what the world does to them: every job completes, and no tool is left over."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.db.models.functions import Now
+
+from jobs import dispatch
+from jobs.models import Job, Step
+from jobs.reconcile import reconcile
+from jobs.services import job_cancel, sample_submit
+from tests.jobs.conftest import Clip, Submit
+from tests.jobs.worker import Worker, children_of, media_tools, wait_for
+from users.models import User
+from videoproc.env import RedisAddress
+from videos.models import Output, Video
+
+StartWorker = Callable[..., Worker]
+
+
+def all_completed() -> bool:
+    return not Job.objects.exclude(status="completed").exists()
+
+
+def time_passes() -> None:
+    """The rest of the lease, and of the wait before the next try."""
+    Step.objects.filter(status="active").update(lease_until=Now() - timedelta(seconds=1))
+    reconcile()
+    Job.objects.filter(status="queued").update(run_after=None)
+    reconcile()
+    dispatch.flush()
+
+
+def test_from_upload_to_result(
+    alice: User, clip: Clip, submit: Submit, start_worker: StartWorker, media: Path
+) -> None:
+    start_worker()
+    video = sample_submit(viewer=alice, clip=clip.path)
+    wait_for(all_completed, seconds=20, what="the intake")
+    job = submit(Video.objects.get(id=video.id))
+    wait_for(all_completed, seconds=20, what="the resize")
+
+    job.refresh_from_db()
+    assert job.attempt == 1
+    assert Output.objects.count() == 1
+    assert media_tools(media) == []
+
+
+def test_kill_of_a_pool_child(busy_job: Job, start_worker: StartWorker, media: Path) -> None:
+    worker = start_worker("encode", concurrency=1)
+    wait_for(lambda: media_tools(media), seconds=30, what="ffmpeg runs")
+    victims = [child for child in worker.children() if children_of(child)]
+    assert len(victims) == 1
+    os.kill(victims[0], signal.SIGKILL)
+    wait_for(lambda: not media_tools(media), seconds=5, what="ffmpeg died with its worker")
+    assert Job.objects.get().status == Job.Status.ACTIVE
+    time_passes()
+    wait_for(all_completed, seconds=90, what="the job completes all the same")
+
+    busy_job.refresh_from_db()
+    assert busy_job.attempt == 2
+    assert Output.objects.count() == 1
+    assert media_tools(media) == []
+
+
+def test_kill_of_the_main_process(busy_job: Job, start_worker: StartWorker, media: Path) -> None:
+    worker = start_worker("encode", concurrency=2)
+    wait_for(lambda: media_tools(media), seconds=30, what="ffmpeg runs")
+    pool = worker.children()
+    assert len(pool) == 2
+    worker.kill()
+    wait_for(
+        lambda: not any(Path(f"/proc/{child}/exe").exists() for child in pool),
+        seconds=5,
+        what="the pool died with the main process",
+    )
+    wait_for(lambda: not media_tools(media), seconds=5, what="ffmpeg died with its worker")
+    start_worker("encode", concurrency=1)
+    time_passes()
+    wait_for(all_completed, seconds=90, what="another worker completes the job")
+
+    busy_job.refresh_from_db()
+    assert busy_job.attempt == 2
+    assert Output.objects.count() == 1
+
+
+def test_a_worker_told_to_stop_hands_back_and_goes(
+    long_job: Job, start_worker: StartWorker, media: Path
+) -> None:
+    worker = start_worker("encode", concurrency=2)
+    wait_for(lambda: media_tools(media), seconds=30, what="ffmpeg runs")
+    worker.terminate(within=10)
+
+    assert media_tools(media) == []
+    job = Job.objects.get(id=long_job.id)
+    assert (job.status, job.attempt, job.run_after) == ("queued", 0, None)
+    assert not Output.objects.exists()
+
+
+def test_cancel_reaches_a_worker(alice: User, long_job: Job, start_worker: StartWorker, media: Path) -> None:
+    start_worker("encode", concurrency=1)
+    wait_for(lambda: media_tools(media), seconds=30, what="ffmpeg runs")
+    job_cancel(viewer=alice, job_id=long_job.id)
+    wait_for(lambda: not media_tools(media), seconds=5, what="ffmpeg is gone")
+    assert not Output.objects.exists()
+
+
+def flushall() -> None:
+    dispatch.flush()
+    with redis.Redis.from_url(settings.REDIS.for_redis(RedisAddress.BROKER)) as client:
+        client.flushall()
+
+
+def test_a_broker_emptied_before_the_worker_comes(
+    video: Video, submit: Submit, start_worker: StartWorker
+) -> None:
+    """Nothing but the worker's own start brings the wake-ups back."""
+    for width in range(160, 170, 2):
+        submit(video, width=width)
+    flushall()
+    start_worker("short,encode", concurrency=1)
+    wait_for(all_completed, seconds=60, what="every job completes")
+    assert set(Job.objects.values_list("attempt", flat=True)) == {1}
+
+
+def test_a_broker_emptied_while_a_worker_works(
+    busy_job: Job, video: Video, submit: Submit, start_worker: StartWorker, media: Path
+) -> None:
+    """Nothing but the end of the running job brings the others on."""
+    for width in range(160, 170, 2):
+        submit(video, width=width)
+    start_worker("encode", concurrency=1)
+    wait_for(lambda: media_tools(media), seconds=30, what="ffmpeg runs")
+    flushall()
+    wait_for(all_completed, seconds=120, what="every job completes")
+    busy_job.refresh_from_db()
+    assert busy_job.attempt == 1
+    assert Job.objects.count() == 6
+
+
+def test_a_worker_answers_a_retry_by_itself(video: Video, submit: Submit, start_worker: StartWorker) -> None:
+    """The wake-up for the next try comes with a delay; nobody reconciles here."""
+    start_worker("encode", concurrency=1)
+    job = submit(video)
+    wait_for(all_completed, seconds=20, what="the first")
+    again = submit(video, width=162)
+    Job.objects.filter(id=again.id, status="queued").update(plan={})
+    wait_for(lambda: Job.objects.get(id=again.id).attempt >= 1, seconds=20, what="the first try")
+    Job.objects.filter(id=again.id).update(plan=job.plan)
+    wait_for(all_completed, seconds=20, what="a later try")
