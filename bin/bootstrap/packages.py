@@ -48,6 +48,8 @@ def make_current(home: Path, *, development: bool, as_root: bool) -> None:
     mark = folder / ".unfinished"
     same_place = not known or known.get("folder") == str(folder)
     reusable = same_place and not mark.exists() and _runs(home, as_root=as_root)
+    # Nor may it take a developer's tools out of an environment that was made by hand.
+    development = development or (reusable and not known)
     with step("installing Python packages"):
         _install(home, base, reusable=reusable, development=development, as_root=as_root)
     stamps.write(folder / STAMP, _wanted(home, development=development))
