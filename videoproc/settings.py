@@ -219,6 +219,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "VideoStatusEnum": "videos.models.Video.Status",
+        "OperationStatusEnum": "videos.models.Operation.Status",
+        "JobStatusEnum": "jobs.models.Job.Status",
+    },
 }
 # Bodies that Django itself reads are small: JSON and forms. Files go to the uploads process.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
