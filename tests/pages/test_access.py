@@ -112,7 +112,7 @@ def test_no_page_carries_inline_scripts_or_styles(
     pages += [(address, client.get(address)) for address in public]
     for address, response in pages:
         found = INLINE.search(response.content.decode())
-        assert found is None, f"{address}: {found and found.group()}"
+        assert found is None, f"{address}: {found}"
         assert "'unsafe-inline'" not in response.headers["Content-Security-Policy"]
 
 

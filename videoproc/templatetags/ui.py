@@ -14,6 +14,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from lucide.templatetags.lucide import lucide
 
+from problems import KINDS, Kind
+
 register = template.Library()
 
 # What people see of a state: its word, an icon and a tone; never the colour alone.
@@ -119,6 +121,12 @@ def ago(moment: datetime | None) -> SafeString | str:
         full,
         full,
     )
+
+
+@register.simple_tag
+def problem_kinds() -> list[Kind]:
+    """The whole table of problems, which their `type` addresses point into."""
+    return sorted(KINDS.values(), key=lambda kind: (kind.status, kind.code))
 
 
 @register.simple_tag
