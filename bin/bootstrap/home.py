@@ -24,7 +24,6 @@ NOT_CODE = frozenset(
         ".tools",
         ".ci",
         ".python",
-        ".setup.lock",
         ".env",
         "var",
         "node_modules",

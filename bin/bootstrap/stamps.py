@@ -17,7 +17,8 @@ from bootstrap.console import SetupFailed, say
 def locked(home: Path) -> Iterator[None]:
     """Hold the folder's set-up lock; the kernel drops it when this process ends, however that is."""
     try:
-        stream = (home / ".setup.lock").open("a")
+        (home / ".tools").mkdir(exist_ok=True)
+        stream = (home / ".tools" / "setup.lock").open("a")
     except PermissionError:
         raise SetupFailed(
             f"{home} belongs to another account, and its environment is not up to date. "
