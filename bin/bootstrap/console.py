@@ -47,6 +47,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            close_fds=False,  # the set-up lock goes along, see stamps.locked
             check=False,
             timeout=seconds,
         )

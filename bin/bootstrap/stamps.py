@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ def locked(home: Path) -> Iterator[None]:
             f"{home} belongs to another account, and its environment is not up to date. "
             "Run the command once as that account, or work in a copy of your own."
         ) from None
+    # Inherited by what set-up runs: an installer that outlives a killed set-up keeps the lock until it ends.
+    os.set_inheritable(stream.fileno(), True)
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
