@@ -26,7 +26,7 @@ from jobs.serializers import (
     operations_as_json,
 )
 from jobs.waiting import WAIT_MAX_SECONDS, job_wait
-from problems import FieldError, Problem
+from problems import Problem
 from users.services import TICKET_LIFETIME, socket_ticket_create
 from users.viewer import viewer_of
 from videos.models import Operation
@@ -71,12 +71,9 @@ class VideoOperationsView(generics.GenericAPIView[Operation]):
             "type": body.validated_data["type"],
             "parameters": body.validated_data["parameters"],
         }
-        try:
-            if _flag(request, "plan"):
-                return Response(PlanSerializer(services.operation_plan(**wish)).data)
-            made = services.operation_submit(**wish, priority=body.priority_value)
-        except Problem as problem:
-            raise _within_parameters(problem) from problem
+        if _flag(request, "plan"):
+            return Response(PlanSerializer(services.operation_plan(**wish)).data)
+        made = services.operation_submit(**wish, priority=body.priority_value)
         found = [OperationWithJob(made.operation, made.job)]
         code = status.HTTP_202_ACCEPTED if made.created else status.HTTP_200_OK
         return Response(_operations(found, request)[0], status=code)
@@ -116,8 +113,8 @@ class JobView(APIView):
         return _job(job)
 
 
-class PlainTextRenderer(renderers.BaseRenderer):
-    """Lets a client ask for text/plain; the view writes it itself."""
+class PlainTextRenderer(renderers.JSONRenderer):
+    """Lets a client ask for text/plain, which the view writes itself; problems stay JSON."""
 
     media_type = "text/plain"
     format = "txt"
@@ -177,15 +174,6 @@ def _body(request: Request) -> OperationCreateSerializer:
     body = OperationCreateSerializer(data=request.data)
     body.is_valid(raise_exception=True)
     return body
-
-
-def _within_parameters(problem: Problem) -> Problem:
-    """The engine's pointers start at the parameters; a client's start at the body."""
-    if problem.code == "invalid_parameters":
-        problem.errors = tuple(
-            FieldError(f"/parameters{error.pointer}", error.code, error.detail) for error in problem.errors
-        )
-    return problem
 
 
 def _flag(request: Request, name: str) -> bool:

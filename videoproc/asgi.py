@@ -13,6 +13,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "videoproc.settings")
 django_application = get_asgi_application()
 
 from jobs.routing import websocket_urlpatterns  # noqa: E402 - models load only once Django is set up
+from videoproc.close_codes import allow_registered_codes  # noqa: E402
+
+allow_registered_codes()
 
 application = ProtocolTypeRouter(
     {

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -128,24 +129,28 @@ def busy_job(alice: User, long_clip: Clip, submit: Submit) -> Job:
 
 
 @pytest.fixture
-def start_worker(transactional_db: None, media: Path, tmp_path: Path) -> Iterator[Callable[..., Worker]]:
-    """Starts real workers on the test's database, broker and media folder."""
-    started: list[Worker] = []
+def worker_environment(transactional_db: None, media: Path) -> dict[str, str]:
+    """For processes that share the test's database, broker and media folder."""
     database = connection.settings_dict
-    address = (
-        f"postgresql://{database['USER']}:{database['PASSWORD']}@/{database['NAME']}?host={database['HOST']}"
-    )
+    login = f"{database['USER']}:{quote(database['PASSWORD'], safe='')}"
+    address = f"postgresql://{login}@/{database['NAME']}?host={quote(database['HOST'], safe='')}"
     if database["PORT"]:
         address += f"&port={database['PORT']}"
-    environment = {
+    return {
         **os.environ,
         "DATABASE_URL": address,
         "VIDEOPROC_MEDIA": str(media),
         "DJANGO_SETTINGS_MODULE": "videoproc.settings",
     }
 
+
+@pytest.fixture
+def start_worker(worker_environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Worker]]:
+    """Starts real Celery workers."""
+    started: list[Worker] = []
+
     def start(lanes: str = "short,encode", *, concurrency: int = 2) -> Worker:
-        worker = Worker(lanes, concurrency, environment, tmp_path / f"worker-{len(started)}.log")
+        worker = Worker(lanes, concurrency, worker_environment, tmp_path / f"worker-{len(started)}.log")
         started.append(worker)
         worker.wait_until_ready()
         return worker
