@@ -21,6 +21,7 @@ from engine.types import Limits, MediaInfo
 from jobs import dispatch, publish
 from jobs.models import Job
 from jobs.services import operation_submit
+from tests.jobs.web import Site
 from tests.jobs.worker import Worker
 from users.models import User
 from videoproc.env import RedisAddress
@@ -158,3 +159,11 @@ def start_worker(worker_environment: dict[str, str], tmp_path: Path) -> Iterator
     yield start
     for worker in started:
         worker.destroy()
+
+
+@pytest.fixture
+def site(worker_environment: dict[str, str], tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path / "web.sock", worker_environment, tmp_path / "daphne.log")
+    yield made
+    made.process.terminate()
+    made.process.wait()

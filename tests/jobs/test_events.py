@@ -5,10 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,44 +26,10 @@ from jobs.services import job_cancel, job_retry, sample_submit
 from jobs.socket_outbox import SocketOutbox
 from problems import Problem
 from tests.jobs.conftest import Clip, Submit, video_make
-from tests.jobs.worker import ROOT, wait_for
+from tests.jobs.web import Site, Socket
 from users.models import User
 from users.services import socket_ticket_create
 from videos.models import Video
-
-Socket = websockets.sync.client.ClientConnection
-
-
-class Site:
-    """A real daphne; the web process of the site."""
-
-    def __init__(self, address: Path, environment: dict[str, str], log: Path) -> None:
-        self.address = address
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "daphne", "-u", str(address), "videoproc.asgi:application"],
-                cwd=ROOT,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        wait_for(address.exists, seconds=60, what="daphne listens")
-
-    def connect(self, *, cookie: str = "", ticket: str = "", origin: str = "http://127.0.0.1:8000") -> Socket:
-        return websockets.sync.client.unix_connect(
-            str(self.address),
-            f"ws://127.0.0.1/ws/v1/events{'?ticket=' + ticket if ticket else ''}",
-            origin=websockets.Origin(origin),
-            additional_headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}"} if cookie else {},
-        )
-
-
-@pytest.fixture
-def site(worker_environment: dict[str, str], tmp_path: Path) -> Iterator[Site]:
-    made = Site(tmp_path / "web.sock", worker_environment, tmp_path / "daphne.log")
-    yield made
-    made.process.terminate()
-    made.process.wait()
 
 
 def cookie_of(user: User) -> str:
