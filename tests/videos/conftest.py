@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 import uvicorn
-from django.db import transaction
+from django.db import connection, transaction
 
 from users.models import User
 from users.services import token_create
@@ -76,7 +81,7 @@ class Client:
 def uploads_url(transactional_db: None) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        TusApplication(on_complete=video_of), log_level="warning", lifespan="off", timeout_graceful_shutdown=2
+        TusApplication(on_complete=video_of), log_level="warning", timeout_graceful_shutdown=2
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -108,3 +113,32 @@ def bob_uploads(uploads_url: str, bob: User) -> Client:
 @pytest.fixture
 def stranger_uploads(uploads_url: str) -> Client:
     return Client(uploads_url)
+
+
+@pytest.fixture
+def uploads_process(
+    transactional_db: None, media: Path, tmp_path: Path
+) -> Iterator[tuple[psutil.Process, str]]:
+    """uvicorn as the supervisor starts it, on the test's database, and its address."""
+    database = connection.settings_dict
+    account = f"{database['USER']}:{database['PASSWORD']}" if database["PASSWORD"] else database["USER"]
+    port = f"&port={database['PORT']}" if database["PORT"] else ""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"postgresql://{account}@/{database['NAME']}?host={database['HOST']}{port}",
+        "VIDEOPROC_MEDIA": str(media),
+    }
+    address = tmp_path / "uploads.sock"
+    command = [sys.executable, "-m", "uvicorn", "--uds", str(address), "--no-access-log"]
+    command += ["--timeout-graceful-shutdown", "1"]
+    command += ["tests.videos.site_of_uploads:application"]
+    with subprocess.Popen(command, env=environment) as child:
+        deadline = time.monotonic() + 60
+        try:
+            while not address.exists():
+                assert child.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield psutil.Process(child.pid), str(address)
+        finally:
+            child.kill()

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from django.db import connection
 
 from tests.videos.conftest import uploader
 from users.models import User
@@ -21,40 +19,16 @@ from videos import storage
 MEGABYTES = 200
 
 
-@pytest.fixture
-def process(transactional_db: None, media: Path, tmp_path: Path) -> Iterator[tuple[psutil.Process, str]]:
-    """uvicorn as the supervisor starts it, on the test's database, and its address."""
-    database = connection.settings_dict
-    account = f"{database['USER']}:{database['PASSWORD']}" if database["PASSWORD"] else database["USER"]
-    port = f"&port={database['PORT']}" if database["PORT"] else ""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": f"postgresql://{account}@/{database['NAME']}?host={database['HOST']}{port}",
-        "VIDEOPROC_MEDIA": str(media),
-    }
-    address = tmp_path / "uploads.sock"
-    command = [sys.executable, "-m", "uvicorn", "--uds", str(address), "--no-access-log", "--lifespan", "off"]
-    child = subprocess.Popen([*command, "tests.videos.site_of_uploads:application"], env=environment)
-    deadline = time.monotonic() + 20
-    while not address.exists():
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield psutil.Process(child.pid), str(address)
-    child.terminate()
-    child.wait(timeout=10)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["tus", "form"])
 def test_is_flat_and_the_bytes_are_the_same(
-    process: tuple[psutil.Process, str],
+    uploads_process: tuple[psutil.Process, str],
     alice: User,
     tmp_path: Path,
     record_property: Callable[[str, object], None],
     form: str,
 ) -> None:
-    server, address = process
+    server, address = uploads_process
     token = uploader("", alice).headers["Authorization"]
     source = tmp_path / "large.bin"
     digest = hashlib.sha256()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 
@@ -18,6 +19,8 @@ from videos.tus.threads import in_database
 
 log = logging.getLogger(__name__)
 
+# Seconds that requests get to save what has arrived when the server shuts down.
+LAST_WORDS = 5.0
 _VIDEOS = "/api/v1/videos"
 _UPLOADS = "/api/v1/uploads"
 _UPLOAD = re.compile(rf"{_UPLOADS}/([^/]+)")
@@ -32,11 +35,32 @@ class TusApplication:
 
     def __init__(self, *, on_complete: OnComplete) -> None:
         self._on_complete = on_complete
+        self._running: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(Request(scope), Body(receive), send)
+        else:
             raise NotImplementedError(scope["type"])
-        request, body = Request(scope), Body(receive)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The server's own start and end. It cancels requests and would not wait for them to save."""
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.shutdown":
+                break
+            await send({"type": "lifespan.startup.complete"})
+        if self._running:
+            await asyncio.wait(self._running, timeout=LAST_WORDS)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, request: Request, body: Body, send: Send) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
         try:
             answer = await self._answer(request, body)
         except BodyEnded as ended:

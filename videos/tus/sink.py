@@ -76,7 +76,8 @@ class Sink:
     async def stop(self) -> None:
         """The body ended too early: count what came, or drop it where its checksum cannot be known."""
         if self._hasher is None:
-            await self.finish()
+            # In one go, because a server that shuts down lets nothing else begin.
+            self.upload = await in_database(self._settle)
         else:
             await self._drop()
 
@@ -119,6 +120,18 @@ class Sink:
             await self._save()
         except OSError:
             await self._drop()
+
+    def _settle(self) -> Upload:
+        try:
+            self._write_out(memoryview(self._buffer))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+        self._buffer = bytearray()
+        if self._written == self.upload.offset:
+            return self.upload
+        os.fsync(self._descriptor)
+        return upload_advance(upload=self.upload, from_offset=self.upload.offset, to_offset=self._written)
 
     async def _save(self) -> None:
         if self._written == self.upload.offset:

@@ -36,11 +36,16 @@ async def on_disk(
 
 async def _finished(pool: ThreadPoolExecutor, call: Callable[[], _Result]) -> _Result:
     future = asyncio.get_running_loop().run_in_executor(pool, call)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        await asyncio.wait([future])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            # Waiting never fails by itself; a server that shuts down may cancel more than once.
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from future.exception()
+    return future.result()
 
 
 def _with_connection(function: Callable[..., _Result], *arguments: Any, **named: Any) -> _Result:
