@@ -7,9 +7,10 @@ export function startPlayer(media) {
   if (started.has(media)) return;
   started.add(media);
   new Plyr(media, {
-    // Both would be fetched from a host of the player's makers otherwise.
+    // Both would be fetched from a host of the player's makers otherwise. The blank video is for players
+    // that change their source, which ours never do.
     iconUrl: media.dataset.icons,
-    blankVideo: media.dataset.blank,
+    blankVideo: "",
     controls: ["play-large", "play", "progress", "current-time", "duration", "mute", "volume", "settings", "pip", "fullscreen"],
     settings: ["speed"],
     speed: { selected: 1, options: [0.25, 0.5, 1, 1.5, 2] },

@@ -1,7 +1,6 @@
 // The upload page: Uppy's dashboard over tus, set up from the data attributes the server wrote.
 import Uppy from "@uppy/core";
 import Dashboard from "@uppy/dashboard";
-import GoldenRetriever from "@uppy/golden-retriever";
 import Tus from "@uppy/tus";
 
 const area = document.getElementById("uploader");
@@ -51,8 +50,7 @@ const uppy = new Uppy({
     retryDelays: RETRY_DELAYS_MS,
     limit: 3,
     removeFingerprintOnSuccess: true,
-  })
-  .use(GoldenRetriever, { serviceWorker: false });
+  });
 
 // The colours follow the page's switch, not the device.
 new MutationObserver(() => uppy.getPlugin("Dashboard").setOptions({ theme: theme() })).observe(

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
@@ -58,6 +59,8 @@ def user_update(*, user: User, username: str | None = None, email: str | None = 
         raise invalid_request(error) from error
     with _taken_as_problem(), transaction.atomic():
         user.save(update_fields=["username", "email", "updated_at"])
+        # allauth notes the address of a sign-up; a former one must neither sign in nor reset the password.
+        EmailAddress.objects.filter(user=user).exclude(email__iexact=user.email).delete()
     return user
 
 
@@ -115,6 +118,11 @@ def token_create(
 def token_revoke(*, token: ApiToken) -> None:
     """End a token at once; ending it twice is no fault."""
     ApiToken.objects.filter(pk=token.pk).delete()
+
+
+def tokens_revoke_all(*, user: User) -> None:
+    """End every token of this user at once."""
+    ApiToken.objects.filter(user=user).delete()
 
 
 def session_end(*, user: User, session_id: str) -> None:

@@ -82,6 +82,9 @@ class Run:
         """Find everything out, take the lock and make the folders; nothing is started yet."""
         where = paths.paths_from_environment(ROOT)
         site, database = accounts.for_site(where.secrets), accounts.for_database(where.postgres)
+        if state := paths.move_closed_state(where.var, site):
+            say(f"only root can enter {where.var.parent}: the state is in {state}, {where.var} links to it")
+            where = paths.paths_from_environment(ROOT)
         where.var.mkdir(parents=True, exist_ok=True)
         with _locked(where.var / "up.lock"):
             host = env.text("VIDEOPROC_HOST")

@@ -67,6 +67,35 @@ def test_a_closed_parent_is_named(tmp_path: Path) -> None:
     assert paths.unreachable_parent(closed / "inner", None) is None
 
 
+def test_state_behind_a_closed_folder_moves_and_leaves_a_link(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(paths, "SHARED", tmp_path / "shared")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    stranger = accounts.Account("stranger", 54321, 54321)
+
+    state = paths.move_closed_state(closed / "var", stranger)
+
+    assert state is not None
+    assert state.parent == tmp_path / "shared"
+    assert (closed / "var").resolve() == state
+    (state / "secrets").mkdir()
+    assert paths.move_closed_state(closed / "var", stranger) is None, "the second start finds its state"
+    assert paths.move_closed_state(closed / "other", None) is None, "an ordinary user has no other account"
+
+
+def test_state_that_is_there_is_never_hidden_behind_a_link(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(paths, "SHARED", tmp_path / "shared")
+    var = tmp_path / "closed" / "var"
+    (var / "media").mkdir(parents=True)
+    var.parent.chmod(0o700)
+    assert paths.move_closed_state(var, accounts.Account("stranger", 54321, 54321)) is None
+    assert not var.is_symlink()
+
+
 def test_an_ordinary_user_keeps_its_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert accounts.for_site(tmp_path) is None

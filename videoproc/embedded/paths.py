@@ -35,6 +35,10 @@ class UnsafeFolder(Exception):
     """A folder that this site would have to trust belongs to somebody else."""
 
 
+# Where root keeps what the site's account could not reach elsewhere.
+SHARED = Path("/var/lib/videoproc")
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """All folders of one site."""
@@ -132,6 +136,23 @@ def unreachable_parent(folder: Path, account: Account | None) -> Path | None:
         if not allowed:
             return parent
     return None
+
+
+def move_closed_state(var: Path, account: Account | None) -> Path | None:
+    """Make `var` a link to a new folder below SHARED where the account cannot walk to its own place.
+
+    Returns that folder, or None where `var` can stay, or has content that must not be hidden. Raises
+    UnsafeFolder.
+    """
+    var.parent.mkdir(parents=True, exist_ok=True)
+    if unreachable_parent(var.parent, account) is None or (var.exists() and any(var.iterdir())):
+        return None
+    _owned(SHARED, None, 0o755)
+    state = Path(tempfile.mkdtemp(prefix="state-", dir=SHARED))
+    if var.exists():
+        var.rmdir()
+    var.symlink_to(state)
+    return state
 
 
 def _owned(folder: Path, account: Account | None, mode: int) -> None:

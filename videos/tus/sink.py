@@ -13,6 +13,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -26,7 +27,9 @@ from videos.tus.messages import Refusal
 from videos.tus.threads import in_database, on_disk
 
 WRITE_SIZE = 1024**2
+# What a killed process may cost its client: this many bytes, and on a slow line this many seconds.
 SAVE_EVERY = 64 * 1024**2
+SAVE_SECONDS = 5.0
 SILENT_AFTER = 3.0
 _WAIT_FOR_LOCK = 5.0
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -51,6 +54,7 @@ class Sink:
         self._descriptor = descriptor
         self._buffer = bytearray()
         self._written = upload.offset
+        self._saved_at = time.monotonic()
         self._room: Room | None = None
         self._checksum: Checksum | None = None
         self._hasher: hashlib._Hash | None = None
@@ -68,9 +72,10 @@ class Sink:
             await self.stop()
             raise Refusal(problem, Upload_Offset=str(self.upload.offset))
         self._buffer += piece
-        if len(self._buffer) >= WRITE_SIZE:
+        due = time.monotonic() - self._saved_at >= SAVE_SECONDS
+        if due or len(self._buffer) >= WRITE_SIZE:
             await self._write()
-            if self._hasher is None and self._written - self.upload.offset >= SAVE_EVERY:
+            if self._hasher is None and (due or self._written - self.upload.offset >= SAVE_EVERY):
                 await self._save()
 
     async def stop(self) -> None:
@@ -134,6 +139,7 @@ class Sink:
         return upload_advance(upload=self.upload, from_offset=self.upload.offset, to_offset=self._written)
 
     async def _save(self) -> None:
+        self._saved_at = time.monotonic()
         if self._written == self.upload.offset:
             return
         await on_disk(os.fsync, self._descriptor)

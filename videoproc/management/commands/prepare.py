@@ -27,7 +27,7 @@ class Command(BaseCommand):
         static_files_collect()
         if not settings.SAMPLE_CLIP.exists():
             settings.SAMPLE_CLIP.parent.mkdir(parents=True, exist_ok=True)
-            sample_clip(settings.SAMPLE_CLIP)
+            sample_clip(settings.SAMPLE_CLIP, width=1280, height=720)
         if not User.objects.filter(is_superuser=True).exists():
             password = secrets.token_urlsafe(12)
             admin = User.objects.create_superuser("admin", "admin@localhost.localdomain", password)
