@@ -23,6 +23,7 @@ def encode_argv(plan: Plan, run: Run, *, source: Path, work_dir: Path, limits: L
         *_start("info"),
         "-stats_period", "0.25", "-progress", "pipe:1",
         "-filter_threads", str(limits.threads),
+        *(["-noaccurate_seek"] if run.from_key_frame else []),
         *_input(source, UPLOADS, limits, start=run.start, length=run.length),
     ]  # fmt: skip
     for recipe in run.files:
@@ -56,6 +57,16 @@ def measure_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
         "-stats_period", "0.25", "-progress", "pipe:1",
         *_input(path, reading, limits),
         "-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def key_frames_argv(source: Path, stream: int, *, limits: Limits) -> list[str]:
+    """A command that names every key frame of a stream without decoding, one line each (`framecrc`)."""
+    return [
+        *_start("error"),
+        # `-discard nokey` would read less, but mixes up the times of mp4 frames stored out of order.
+        *_input(source, UPLOADS, limits),
+        "-map", f"0:{stream}", "-c", "copy", "-bsf:v", "noise=drop=not(key)", "-f", "framecrc", "pipe:1",
     ]  # fmt: skip
 
 

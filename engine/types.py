@@ -45,6 +45,9 @@ class VideoStream(Value):
     preroll: bool = Field(default=False, description="Begins with frames that an edit list hides.")
     frame_rate: float | None = None
     frames: int | None = None
+    key_frames: tuple[float, ...] | None = Field(
+        default=None, description="Seconds at which it can be cut without encoding; None when not known."
+    )
     start_time: float = Field(default=0.0, description="Seconds after the file's own start.")
     duration: float | None = None
     bit_rate: int | None = None
@@ -254,10 +257,15 @@ class FileRecipe(Value):
 
 
 class Run(Value):
-    """One start of ffmpeg: the source is read once and may feed several files. Times in seconds."""
+    """One start of ffmpeg: the source is read once and may feed several files. Times in seconds.
+
+    `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
+    has to; otherwise nothing before `start` is kept.
+    """
 
     start: float | None = None
     length: float | None = None
+    from_key_frame: bool = False
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
 

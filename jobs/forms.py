@@ -92,8 +92,10 @@ def _field(kind: dict[str, Any], name: str, *, required: bool) -> forms.Field:
     return forms.CharField(required=required, initial=default, widget=forms.TextInput(attrs))
 
 
-def _words(name: str, value: str) -> str:
+def _words(name: str, value: str | int) -> str:
     """A choice as people call it."""
+    if isinstance(value, int):
+        return str(value)
     if name == "format" and value in _CONTAINERS:
         label = _CONTAINERS[value].label
         return label if label.lower() == value else f"{label} (.{value})"
