@@ -147,13 +147,18 @@ def _options(options: Mapping[str, Scalar], specifier: str | None = None) -> lis
 
 
 def filter_chain(filters: Iterable[Filter]) -> str:
-    """A chain as ffmpeg reads it."""
-    return ",".join(_filter(item) for item in filters)
+    """A chain, or a graph with one end on each side, as ffmpeg reads it."""
+    text = ""
+    for item in filters:
+        text += (";" if item.takes else ",") if text else ""
+        text += _filter(item)
+    return text
 
 
 def _filter(item: Filter) -> str:
     options = ":".join(f"{key}={_escaped(str(value))}" for key, value in item.options.items())
-    return f"{item.name}={options}" if options else item.name
+    takes, gives = ("".join(f"[{link}]" for link in links) for links in (item.takes, item.gives))
+    return takes + (f"{item.name}={options}" if options else item.name) + gives
 
 
 def _escaped(value: str) -> str:

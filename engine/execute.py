@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import commands, runner
+from engine.binaries import font_path
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.storage import sha256_of, sync_directory, sync_file
-from engine.types import Artifact, Limits, OutputPlan, Plan, Progress, Run, StepPlan
+from engine.types import FONT, Artifact, Limits, OutputPlan, Plan, Progress, Run, StepPlan
 from engine.verify import verify
 from problems import Problem
 
@@ -120,6 +121,7 @@ class _Execution:
         argv = commands.encode_argv(
             self._plan, run, source=self._source, work_dir=self._work_dir, limits=self._limits
         )
+        self._lay_out(run)
         meter = ProgressMeter(run.expected_duration, self._reporter, begin=begin, end=end)
         started = time.monotonic()
         outcome = runner.run(argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, meter=meter)
@@ -130,6 +132,15 @@ class _Execution:
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
         if not outcome.succeeded:
             raise failure_of(outcome, self._limits, log=self.log)
+
+    def _lay_out(self, run: Run) -> None:
+        """Put the files that filters read into the working directory, where the tool is started."""
+        for name, text in run.texts.items():
+            (self._work_dir / name).write_text(text, encoding="utf-8")
+        if run.font:
+            link = self._work_dir / FONT
+            link.unlink(missing_ok=True)
+            link.symlink_to(font_path())
 
     def _finish(self, output: OutputPlan) -> Artifact:
         path = self._work_dir / output.filename

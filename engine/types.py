@@ -17,6 +17,7 @@ StreamKind = Literal["video", "audio", "subtitle", "data"]
 Action = Literal["copy", "encode", "drop"]
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+FONT = "font"  # its name in the working directory
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 
 
@@ -224,10 +225,15 @@ class OutputPlan(Value):
 
 
 class Filter(Value):
-    """One filter of a chain; `commands` escapes its values."""
+    """One filter of a chain; `commands` escapes its values.
+
+    `takes` and `gives` name the links of a filter that is not just the next in the chain.
+    """
 
     name: str
     options: dict[str, Scalar] = Field(default_factory=dict)
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
 
 
 class StreamRecipe(Value):
@@ -260,12 +266,15 @@ class Run(Value):
     """One start of ffmpeg: the source is read once and may feed several files. Times in seconds.
 
     `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
-    has to; otherwise nothing before `start` is kept.
+    has to; otherwise nothing before `start` is kept. `texts` are small files, by name, that filters read from
+    the working directory, so that words of a person are never part of a filter; `font` puts FONT beside them.
     """
 
     start: float | None = None
     length: float | None = None
     from_key_frame: bool = False
+    texts: dict[str, str] = Field(default_factory=dict)
+    font: bool = False
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
 

@@ -30,6 +30,7 @@ def test_the_catalogue_is_the_folder() -> None:
         "rotate",
         "thumbnail",
         "trim",
+        "watermark",
     ]
 
 
