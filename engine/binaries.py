@@ -19,7 +19,7 @@ def ffprobe_path() -> Path:
 
 
 def font_path() -> Path:
-    """The font for texts in pictures: `WATERMARK_FONT`, else Open Sans from its wheel. RuntimeError if none."""
+    """The font for texts in pictures: `WATERMARK_FONT`, else Open Sans' wheel. RuntimeError if none."""
     chosen = os.environ.get("WATERMARK_FONT")
     if chosen:
         path = Path(chosen).absolute()

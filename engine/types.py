@@ -140,7 +140,8 @@ class MediaInfo(Value):
     """What a probe found in a file. Times are seconds, sizes bytes, rates bits per second.
 
     `container` is one name per kind of file: mp4, mov, avi, webm, mkv, flv, ts, mpg, wmv, 3gp or ogv for
-    videos; m4a, aac, mp3, wav, ogg or flac for sound; jpg, png or webp for pictures.
+    videos; m4a, aac, mp3, wav, ogg or flac for sound; jpg, png or webp for pictures;
+    gif for moving pictures.
     """
 
     container: str

@@ -13,11 +13,11 @@ from django.forms.utils import ErrorDict
 
 from engine import catalogue
 from engine.codecs import label_of
-from engine.containers import AUDIO_CONTAINERS, PICTURE_CONTAINERS, VIDEO_CONTAINERS
+from engine.containers import ANIMATION_CONTAINERS, AUDIO_CONTAINERS, PICTURE_CONTAINERS, VIDEO_CONTAINERS
 from engine.types import MediaInfo
 from jobs.models import Job
 
-_CONTAINERS = {**PICTURE_CONTAINERS, **AUDIO_CONTAINERS, **VIDEO_CONTAINERS}
+_CONTAINERS = {**ANIMATION_CONTAINERS, **PICTURE_CONTAINERS, **AUDIO_CONTAINERS, **VIDEO_CONTAINERS}
 
 
 class OperationForm(forms.Form):

@@ -73,3 +73,13 @@ def loudest(path: Path) -> list[float]:
     raw = subprocess.run(command, check=True, capture_output=True).stdout
     samples = memoryview(raw).cast("h")
     return [max(map(abs, samples[at : at + 80])) / 32768 for at in range(0, len(samples), 80)]
+
+
+def pitch(path: Path, *, start: float, length: float) -> float:
+    """How often a second the sound swings in this part."""
+    command = [str(ffmpeg_path()), "-v", "error", "-ss", str(start), "-t", str(length), "-i", str(path)]
+    command += ["-map", "0:a:0", "-ac", "1", "-ar", "48000", "-f", "s16le", "-"]
+    raw = subprocess.run(command, check=True, capture_output=True).stdout
+    samples = memoryview(raw).cast("h")
+    rising = sum(1 for at in range(1, len(samples)) if samples[at - 1] < 0 <= samples[at])
+    return rising / (len(samples) / 48_000)
