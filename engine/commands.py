@@ -60,6 +60,18 @@ def measure_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
     ]  # fmt: skip
 
 
+def listen_argv(
+    path: Path, selector: str, filters: Iterable[Filter], *, reading: Reading, limits: Limits
+) -> list[str]:
+    """A command that sends one sound track through filters which only tell what they find."""
+    return [
+        *_start("info"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(path, reading, limits),
+        "-map", f"0:{selector}", "-filter:a", filter_chain(filters), "-f", "null", "-",
+    ]  # fmt: skip
+
+
 def key_frames_argv(source: Path, stream: int, *, limits: Limits) -> list[str]:
     """A command that names every key frame of a stream without decoding, one line each (`framecrc`)."""
     return [

@@ -208,6 +208,7 @@ class Expectation(Value):
     streams: tuple[ExpectedStream, ...]
     duration: float | None = None
     duration_tolerance: float = 0.1
+    loudness: float | None = Field(default=None, description="LUFS of every sound track.")
     picture: bool = Field(default=False, description="The output is a still picture.")
 
 
@@ -276,6 +277,7 @@ class Run(Value):
     from_key_frame: bool = False
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
+    listens: bool = Field(default=False, description="Loudness is measured before, for its filters.")
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
 

@@ -69,7 +69,7 @@ def _resolved(property_: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
     kind = kinds[0]
     if "$ref" in kind:
         kind = schema["$defs"][kind["$ref"].rpartition("/")[2]]
-    outer = {key: value for key, value in property_.items() if key in {"default", "examples"}}
+    outer = {key: value for key, value in property_.items() if key in {"default", "examples", "x-empty"}}
     return {**kind, **outer}
 
 
@@ -78,7 +78,7 @@ def _field(kind: dict[str, Any], name: str, *, required: bool) -> forms.Field:
     if "enum" in kind:
         choices = [(value, _words(name, value)) for value in kind["enum"]]
         if not required and default is None:
-            choices = [("", "Automatic"), *choices]
+            choices = [("", kind.get("x-empty", "Automatic")), *choices]
         return forms.ChoiceField(choices=choices, required=required, initial=default)
     if kind.get("type") == "boolean":
         return forms.BooleanField(required=False, initial=default)

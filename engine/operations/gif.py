@@ -5,13 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from engine.assembly import file_plan
 from engine.containers import ANIMATION_CONTAINERS, VIDEO_CONTAINERS
 from engine.operation import OperationType
-from engine.parameters import WHOLE, Parameters, Pixels, Seconds
+from engine.parameters import WHOLE, Parameters, Pixels, Seconds, parse_time
 from engine.pictures import Fit, Geometry, encodable, fitted
 from engine.plan import Part, main_video, video_encoded
 from engine.ranges import clock, of_part, range_of, within
@@ -35,6 +34,16 @@ _BITS_PER_PIXEL = 2.5
 _SPEED = 15e6  # pixels per CPU second
 
 
+ShortTime = Annotated[
+    float,
+    Field(gt=0, le=_LONGEST),
+    BeforeValidator(parse_time),
+    WithJsonSchema(
+        {"type": ["number", "string"], "format": "timecode", "exclusiveMinimum": 0, "maximum": _LONGEST}
+    ),
+]
+
+
 class AnimationFormat(StrEnum):
     """Kinds of moving pictures that can be written."""
 
@@ -51,7 +60,7 @@ class GifParameters(Parameters):
         description="Where the moving picture begins: seconds, or HH:MM:SS.mmm.",
         examples=["00:00:05"],
     )
-    duration: Seconds = Field(
+    duration: ShortTime = Field(
         default=5.0, title="Duration", description="How long it is: at most 60 seconds.", examples=[5]
     )
     width: Pixels = Field(
@@ -65,15 +74,6 @@ class GifParameters(Parameters):
         title="Format",
         description="GIF plays everywhere; MP4 is much smaller and keeps all colours.",
     )
-
-    @field_validator("duration")
-    @classmethod
-    def _is_short(cls, duration: float) -> float:
-        if duration == 0:
-            raise PydanticCustomError("too_small", "Must be more than 0.")
-        if duration > _LONGEST:
-            raise PydanticCustomError("too_large", "Must be at most 60 seconds.")
-        return duration
 
 
 def _plan(parameters: GifParameters, media: MediaInfo) -> Plan:

@@ -49,6 +49,7 @@ class RotateParameters(Parameters):
         title="Turn",
         description="Degrees to turn the picture clockwise: 90, 180 or 270.",
         examples=[90],
+        json_schema_extra={"x-empty": "Not turned"},
     )
     flip: Flip | None = Field(
         default=None,
@@ -56,6 +57,7 @@ class RotateParameters(Parameters):
         description=(
             "Mirror the picture: horizontal exchanges left and right, vertical exchanges top and bottom."
         ),
+        json_schema_extra={"x-empty": "Not mirrored"},
     )
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from tests.engine.conftest import Perform
 from tests.engine.results import duration, frames, nearest, only, raw_probe, size
 from tests.engine.test_parameters import refusals
 from tests.engine.test_plans import decisions, media, planned
+from tests.engine.test_plans import size as size_of
 from tests.engine.test_trim import moving
 
 
@@ -49,7 +50,7 @@ def test_a_gif_that_would_fill_the_memory_does_not_fit() -> None:
     with pytest.raises(Problem, match="MP4 can carry it") as caught:
         planned("gif", media(), duration=30, width=1920, fps=25)
     assert caught.value.code == "parameters_do_not_fit"
-    assert planned("gif", media(), duration=30, width=1920, fps=25, format="mp4")
+    assert size_of(planned("gif", media(), duration=30, width=1920, fps=25, format="mp4")) == (1920, 1080)
 
 
 @pytest.mark.parametrize(
