@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.tracks import dropped_sound
-from engine.types import AudioStream, MediaInfo, Plan, Scalar, StreamDecision, VideoStream
+from engine.types import AudioStream, MediaInfo, Plan, Scalar, StreamDecision, StreamRecipe, VideoStream
 from problems import Problem
 
 # Containers whose index leads to a key frame by its time; in others a search lands somewhere near.
@@ -108,7 +108,11 @@ def _changed(
         for run in step.runs:
             files = tuple(
                 file.model_copy(
-                    update={"options": {**file.options, **cut}, "chapters": file.chapters and chapters}
+                    update={
+                        "options": {**file.options, **cut},
+                        "chapters": file.chapters and chapters,
+                        "streams": tuple(map(_without_earlier_words, file.streams)),
+                    }
                 )
                 for file in run.files
             )
@@ -116,6 +120,13 @@ def _changed(
         steps.append(step.model_copy(update={"runs": tuple(runs)}))
     streams = tuple(sorted([*plan.streams, *left_out], key=lambda item: item.source_index))
     return plan.model_copy(update={"steps": tuple(steps), "streams": streams})
+
+
+def _without_earlier_words(stream: StreamRecipe) -> StreamRecipe:
+    """A line that began before the part would move everything else to later times, to have a time itself."""
+    if stream.kind != "subtitle" or stream.action != "copy":
+        return stream
+    return stream.model_copy(update={"options": {**stream.options, "copypriorss": 0}})
 
 
 _Stretch = tuple[float, float | None]

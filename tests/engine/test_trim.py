@@ -64,7 +64,7 @@ def test_a_cut_without_encoding_begins_where_the_plan_says(
 ) -> None:
     source = moving(clips, muxer=muxer)
     start, begins = times
-    plan, artifact = cut_at_key_frame(source, tmp_path, limits, {"start": start, "end": 3.6})
+    plan, artifact = performed(source, tmp_path, limits, {"start": start, "end": 3.6, "mode": "keyframe"})
     assert {stream.action for stream in plan.streams} == {"copy"}
     assert f"from 00:00:0{begins:.3f} to about 00:00:03.600" in plan.summary
     assert codecs(artifact.path)[0] == "h264"
@@ -77,10 +77,8 @@ def test_a_cut_without_encoding_begins_where_the_plan_says(
     assert heard / 100 - shown == pytest.approx(2 - begins, abs=0.04)
 
 
-def cut_at_key_frame(
-    source: Path, tmp_path: Path, limits: Limits, wish: dict[str, object]
-) -> tuple[Plan, Artifact]:
-    plan = plan_for("trim", parameters_for("trim", {**wish, "mode": "keyframe"}), taken_in(source, tmp_path))
+def performed(source: Path, tmp_path: Path, limits: Limits, wish: dict[str, object]) -> tuple[Plan, Artifact]:
+    plan = plan_for("trim", parameters_for("trim", wish), taken_in(source, tmp_path))
     result = execute(
         plan,
         0,
@@ -127,6 +125,28 @@ def test_chapters_and_words_are_cut_too(clips: Clips, perform: Perform) -> None:
                 for item in found["chapters"]]  # fmt: skip
     assert chapters == [("One", 0.0, 0.5), ("Two", 0.5, 1.5)]
     assert [stream["codec_name"] for stream in found["streams"]] == ["h264", "aac", "subrip"]
+
+
+@pytest.mark.parametrize("mode", ["exact", "keyframe"])
+@pytest.mark.parametrize("muxer", ["matroska", "mp4"])
+def test_a_line_that_began_earlier_moves_nothing(
+    clips: Clips, tmp_path: Path, limits: Limits, mode: str, muxer: str
+) -> None:
+    lines = b"1\n00:00:00,500 --> 00:00:02,900\nLong\n\n2\n00:00:03,200 --> 00:00:03,500\nShort\n"
+    words = clips.written("long-line", lines)
+    codec = {"mp4": "mov_text", "matroska": "srt"}[muxer]
+    source = clips.made(
+        f"long-line-{muxer}", "-i", moving(clips), "-f", "srt", "-i", words,
+        "-map", "0", "-map", "1", "-c", "copy", "-c:s", codec, "-f", muxer,
+    )  # fmt: skip
+    wish = {"start": 2, "end": 4, "mode": mode}
+    _, artifact = performed(source, tmp_path, limits, wish)
+    assert duration(artifact.path) == pytest.approx(2, abs=0.25)
+    streams = raw_probe(artifact.path)["streams"]
+    assert float(streams[0]["start_time"]) == pytest.approx(0, abs=0.15)
+    assert [stream["codec_type"] for stream in streams] == ["video", "audio", "subtitle"]
+    heard = next(number for number, piece in enumerate(loudest(artifact.path)) if piece > 0.5)
+    assert heard / 100 == pytest.approx(0, abs=0.15)
 
 
 def test_a_track_that_has_ended_is_left_out(clips: Clips, perform: Perform) -> None:
