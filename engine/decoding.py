@@ -13,6 +13,10 @@ from engine.progress import ProgressMeter, ProgressReporter
 from engine.types import Limits
 from engine.whitelist import Reading
 
+# Five hours of usual video; the list is stored and sent with every description of the video.
+_MOST_KEY_FRAMES = 2000
+_NO_TIME = -(2**62)  # AVI does not say when a frame is shown; the tool then writes its lowest number
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -56,6 +60,26 @@ def decode(
         log=without_paths(outcome.log, path.parent),
         cpu_seconds=outcome.cpu_seconds,
     )
+
+
+def key_frames(
+    source: Path, stream: int, *, limits: Limits, stop: threading.Event
+) -> tuple[tuple[float, ...] | None, float]:
+    """Seconds of an upload's key frames, and the CPU seconds it took to find them. Raises runner.Stopped.
+
+    None where they cannot be told in time, or are so many that a list of them is of no use.
+    """
+    argv = commands.key_frames_argv(source, stream, limits=limits)
+    outcome = runner.run(argv, cwd=source.parent, limits=limits, stop=stop, seconds=limits.probe_seconds)
+    text = outcome.stdout.decode("ascii", "replace")
+    clock = re.search(r"^#tb 0: (\d+)/(\d+)", text, re.MULTILINE)
+    stamps = [int(line.split(",")[2]) for line in text.splitlines() if line[:1].isdigit()]
+    usable = 0 < len(stamps) <= _MOST_KEY_FRAMES and min(stamps) > _NO_TIME
+    if not outcome.succeeded or clock is None or not usable:
+        return None, outcome.cpu_seconds
+    tick = int(clock[1]) / int(clock[2])
+    moments = sorted({max(0.0, round(stamp * tick, 3)) for stamp in stamps})
+    return tuple(moments), outcome.cpu_seconds
 
 
 def measure(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event) -> tuple[float, float]:

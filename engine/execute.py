@@ -14,12 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import commands, runner
+from engine import commands, loudness, runner
+from engine.binaries import font_path
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.storage import sha256_of, sync_directory, sync_file
-from engine.types import Artifact, Limits, OutputPlan, Plan, Progress, Run, StepPlan
+from engine.types import FONT, Artifact, Filter, Limits, OutputPlan, Plan, Progress, Run, StepPlan
 from engine.verify import verify
+from engine.whitelist import UPLOADS
 from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
@@ -117,9 +119,13 @@ class _Execution:
         return StepResult(artifacts=artifacts, cpu_seconds=self._cpu_seconds, log=self.log)
 
     def _encode(self, run: Run, begin: float, end: float) -> None:
+        if run.listens:
+            middle = (begin + end) / 2
+            run, begin = self._listened(run, begin, middle), middle
         argv = commands.encode_argv(
             self._plan, run, source=self._source, work_dir=self._work_dir, limits=self._limits
         )
+        self._lay_out(run)
         meter = ProgressMeter(run.expected_duration, self._reporter, begin=begin, end=end)
         started = time.monotonic()
         outcome = runner.run(argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, meter=meter)
@@ -130,6 +136,63 @@ class _Execution:
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
         if not outcome.succeeded:
             raise failure_of(outcome, self._limits, log=self.log)
+
+    def _listened(self, run: Run, begin: float, end: float) -> Run:
+        """The run with what was measured put into its filters. Raises RunFailed for a silent video."""
+        tracks = [
+            stream
+            for file in run.files
+            for stream in file.streams
+            if any(item.name == loudness.FILTER for item in stream.filters)
+        ]
+        chains: dict[int, tuple[Filter, ...]] = {}
+        heard = False
+        for number, track in enumerate(tracks):
+            share = (end - begin) / len(tracks)
+            wish = next(item for item in track.filters if item.name == loudness.FILTER)
+            found = loudness.measure_loudness(
+                self._source,
+                str(track.source_index),
+                reading=UPLOADS,
+                limits=self._limits,
+                stop=self._stop,
+                meter=ProgressMeter(
+                    run.expected_duration,
+                    self._reporter,
+                    begin=begin + number * share,
+                    end=begin + (number + 1) * share,
+                ),
+                target=wish.options,
+            )
+            self._cpu_seconds += found.cpu_seconds
+            level = "silence" if found.integrated is None else f"{found.integrated:.1f} LUFS"
+            self._add(f"sound track {number + 1}: {level}\n")
+            heard = heard or found.integrated is not None
+            chains[track.source_index] = found.applied(track.filters)
+        if not heard:
+            reason = "The sound is silent, or too short to have a loudness."
+            raise RunFailed("parameters_do_not_fit", reason=reason, log=self.log)
+        files = tuple(
+            file.model_copy(
+                update={
+                    "streams": tuple(
+                        stream.model_copy(update={"filters": chains.get(stream.source_index, stream.filters)})
+                        for stream in file.streams
+                    )
+                }
+            )
+            for file in run.files
+        )
+        return run.model_copy(update={"files": files})
+
+    def _lay_out(self, run: Run) -> None:
+        """Put the files that filters read into the working directory, where the tool is started."""
+        for name, text in run.texts.items():
+            (self._work_dir / name).write_text(text, encoding="utf-8")
+        if run.font:
+            link = self._work_dir / FONT
+            link.unlink(missing_ok=True)
+            link.symlink_to(font_path())
 
     def _finish(self, output: OutputPlan) -> Artifact:
         path = self._work_dir / output.filename

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.decoding import decode, measure
+from engine.decoding import decode, key_frames, measure
 from engine.execute import execute
 from engine.failures import RunFailed, explained
 from engine.probe import probe, read_tail
 from engine.progress import ProgressReporter
+from engine.ranges import INDEXED
 from engine.sniff import refusal
 from engine.stills import still_output, still_run, still_size
 from engine.storage import sha256_of
@@ -96,6 +97,7 @@ class _Inspection:
         _check_timing(media, stream, self._limits)
         self._report(0.2)
         self._decode_end(media)
+        media = self._with_key_frames(media, stream)
         thumbnail = self._thumbnail(media, stream)
         self._report(0.4)
         checksum = self._checksum(media.size)
@@ -114,6 +116,16 @@ class _Inspection:
         if named is not None and named.code == "too_many_streams":
             raise RunFailed(named.code, log=probed.warnings, **named.data)
         return probed.media
+
+    def _with_key_frames(self, media: MediaInfo, stream: VideoStream) -> MediaInfo:
+        """Where it can be cut without encoding, for containers whose index finds the way back there."""
+        if media.container not in INDEXED:
+            return media
+        moments, cpu_seconds = key_frames(self._source, stream.index, limits=self._limits, stop=self._stop)
+        self._cpu_seconds += cpu_seconds
+        known = stream.model_copy(update={"key_frames": moments})
+        video = tuple(known if other.index == stream.index else other for other in media.video)
+        return media.model_copy(update={"video": video})
 
     def _measured(self) -> float:
         """The duration by reading all packets: recordings from browsers do not tell theirs."""

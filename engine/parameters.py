@@ -110,6 +110,9 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "literal_error": ("not_a_choice", "Must be one of {expected}."),
     "time": ("not_a_time", "{message}"),
     "string_type": ("not_a_text", "Must be a text."),
+    "string_unicode": ("not_a_text", "Must be a text of valid characters."),
+    "string_too_short": ("too_short", "Must have at least {min_length} characters."),
+    "string_too_long": ("too_long", "Must have at most {max_length} characters."),
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from engine.types import Filter, VideoStream
+from engine.types import Filter, Scalar, VideoStream
 
 
 class Fit(StrEnum):
@@ -19,10 +19,11 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """A picture scaled to `scaled` and then, for cover, cut around its middle to `size`."""
+    """A picture scaled to `scaled` and then cut to `size`, around its middle or from the corner `offset`."""
 
     scaled: tuple[int, int]
     size: tuple[int, int]
+    offset: tuple[int, int] | None = None
 
 
 def even(value: float) -> int:
@@ -81,7 +82,10 @@ def encodable(
             )
         )
     if geometry.size != geometry.scaled:
-        chain.append(Filter(name="crop", options={"w": geometry.size[0], "h": geometry.size[1]}))
+        cut: dict[str, Scalar] = {"w": geometry.size[0], "h": geometry.size[1]}
+        if geometry.offset is not None:
+            cut |= {"x": geometry.offset[0], "y": geometry.offset[1]}
+        chain.append(Filter(name="crop", options=cut))
     if stream.hdr:
         chain += _tone_mapping(stream)
     chain.append(Filter(name="setsar", options={"sar": 1}))

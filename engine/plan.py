@@ -16,6 +16,7 @@ from engine.types import (
     AudioStream,
     Expectation,
     ExpectedStream,
+    Filter,
     MediaInfo,
     Scalar,
     StreamDecision,
@@ -114,11 +115,16 @@ def video_encoded(
     codec: str | None = None,
     quality: Quality = Quality.MEDIUM,
     geometry: Geometry | None = None,
+    filters: tuple[Filter, ...] = (),
+    size: tuple[int, int] | None = None,
 ) -> Part:
-    """The picture decoded and encoded again, as 8-bit 4:2:0 in square, progressive, upright pixels."""
+    """The picture decoded and encoded again, as 8-bit 4:2:0 in square, progressive, upright pixels.
+
+    `filters` come last; `size` is what they make of the geometry's size, where they change it.
+    """
     rules = VIDEO_CODECS[codec or container.video or "h264"]
     shape = geometry or natural(stream)
-    width, height = shape.size
+    width, height = size or shape.size
     options: dict[str, Scalar] = rules.options_at(quality)
     if rules.name in container.tags:
         options["tag"] = container.tags[rules.name]
@@ -135,7 +141,7 @@ def video_encoded(
             action="encode",
             encoder=rules.encoder,
             options=options,
-            filters=encodable(stream, shape),
+            filters=(*encodable(stream, shape), *filters),
             language=stream.language,
             default=True,
         ),

@@ -22,8 +22,13 @@ _AUDIO_SPEED = 60.0  # seconds of sound encoded in a second
 # -------------------------------------------------------------------------------------------------- sound
 
 
-def audio_parts(media: MediaInfo, container: Container) -> tuple[list[Part], list[StreamDecision]]:
-    """Every sound track the container can hold, copied where it may be; and the tracks left out."""
+def audio_parts(
+    media: MediaInfo, container: Container, *, why: str | None = None, filters: tuple[Filter, ...] = ()
+) -> tuple[list[Part], list[StreamDecision]]:
+    """Every sound track the container can hold, copied where it may be; and the tracks left out.
+
+    With `why` all are encoded for that reason, through `filters`, in their own codec where there is a way.
+    """
     tracks = list(media.audio)
     if not container.many_audio and media.main_audio is not None:
         tracks = [media.main_audio]
@@ -31,7 +36,10 @@ def audio_parts(media: MediaInfo, container: Container) -> tuple[list[Part], lis
     parts = []
     for track in tracks:
         obstacle = audio_obstacle(media, track, container)
-        if obstacle is None:
+        if why is not None:
+            own = AUDIO_CODECS.get(track.codec) if track.codec in container.copies_audio else None
+            parts.append(audio_encoded(media, track, own or codec, why=why, filters=filters))
+        elif obstacle is None:
             parts.append(audio_copied(media, track, container))
         else:
             parts.append(audio_encoded(media, track, codec, why=f"Encoded because {obstacle}."))
@@ -77,9 +85,15 @@ def audio_copied(media: MediaInfo, track: AudioStream, container: Container) -> 
 
 
 def audio_encoded(
-    media: MediaInfo, track: AudioStream, codec: AudioCodec, *, why: str, kbits: int | None = None
+    media: MediaInfo,
+    track: AudioStream,
+    codec: AudioCodec,
+    *,
+    why: str,
+    kbits: int | None = None,
+    filters: tuple[Filter, ...] = (),
 ) -> Part:
-    """A sound track encoded again; `kbits` is the rate of the whole track."""
+    """A sound track encoded again, through `filters`; `kbits` is the rate of the whole track."""
     channels = track.channels or 2
     kept = min(channels, codec.max_channels)
     rate = kbits or codec.kbits * kept
@@ -89,7 +103,8 @@ def audio_encoded(
     if kept != channels:
         options["ac"] = kept
         why = f"{why.rstrip('.')}; {channels} channels are mixed down to {kept}."
-    filters = (Filter(name="aformat", options={"channel_layouts": codec.layouts}),) if codec.layouts else ()
+    if codec.layouts:
+        filters = (*filters, Filter(name="aformat", options={"channel_layouts": codec.layouts}))
     return Part(
         recipe=StreamRecipe(
             kind="audio",

@@ -17,6 +17,7 @@ StreamKind = Literal["video", "audio", "subtitle", "data"]
 Action = Literal["copy", "encode", "drop"]
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+FONT = "font"  # its name in the working directory
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 
 
@@ -45,6 +46,9 @@ class VideoStream(Value):
     preroll: bool = Field(default=False, description="Begins with frames that an edit list hides.")
     frame_rate: float | None = None
     frames: int | None = None
+    key_frames: tuple[float, ...] | None = Field(
+        default=None, description="Seconds at which it can be cut without encoding; None when not known."
+    )
     start_time: float = Field(default=0.0, description="Seconds after the file's own start.")
     duration: float | None = None
     bit_rate: int | None = None
@@ -136,7 +140,8 @@ class MediaInfo(Value):
     """What a probe found in a file. Times are seconds, sizes bytes, rates bits per second.
 
     `container` is one name per kind of file: mp4, mov, avi, webm, mkv, flv, ts, mpg, wmv, 3gp or ogv for
-    videos; m4a, aac, mp3, wav, ogg or flac for sound; jpg, png or webp for pictures.
+    videos; m4a, aac, mp3, wav, ogg or flac for sound; jpg, png or webp for pictures;
+    gif for moving pictures.
     """
 
     container: str
@@ -203,6 +208,7 @@ class Expectation(Value):
     streams: tuple[ExpectedStream, ...]
     duration: float | None = None
     duration_tolerance: float = 0.1
+    loudness: float | None = Field(default=None, description="LUFS of every sound track.")
     picture: bool = Field(default=False, description="The output is a still picture.")
 
 
@@ -221,10 +227,15 @@ class OutputPlan(Value):
 
 
 class Filter(Value):
-    """One filter of a chain; `commands` escapes its values."""
+    """One filter of a chain; `commands` escapes its values.
+
+    `takes` and `gives` name the links of a filter that is not just the next in the chain.
+    """
 
     name: str
     options: dict[str, Scalar] = Field(default_factory=dict)
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
 
 
 class StreamRecipe(Value):
@@ -254,10 +265,19 @@ class FileRecipe(Value):
 
 
 class Run(Value):
-    """One start of ffmpeg: the source is read once and may feed several files. Times in seconds."""
+    """One start of ffmpeg: the source is read once and may feed several files. Times in seconds.
+
+    `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
+    has to; otherwise nothing before `start` is kept. `texts` are small files, by name, that filters read from
+    the working directory, so that words of a person are never part of a filter; `font` puts FONT beside them.
+    """
 
     start: float | None = None
     length: float | None = None
+    from_key_frame: bool = False
+    texts: dict[str, str] = Field(default_factory=dict)
+    font: bool = False
+    listens: bool = Field(default=False, description="Loudness is measured before, for its filters.")
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from engine.decoding import Decoded, decode, measure
 from engine.failures import RunFailed
+from engine.loudness import measure_loudness
 from engine.probe import probe
+from engine.progress import ProgressMeter, ProgressReporter
 from engine.types import (
     AudioStream,
     Check,
@@ -28,6 +30,7 @@ from engine.types import (
 from engine.whitelist import PICTURES, RESULTS, Reading
 
 _SAMPLE_SECONDS = 2.0
+_LOUDNESS_SLACK = 2.0  # a track with few and high peaks cannot be met exactly
 _SIZE_SLACK = 1  # rounding of pixels that are not square
 
 # ffprobe guesses the length of these from their bit rate; only reading them through tells.
@@ -123,6 +126,8 @@ def _compare(inspection: _Inspection, media: MediaInfo) -> None:
             expected=f"{expected.duration:.3f} s within {expected.duration_tolerance:g} s",
             actual=f"{media.duration:.3f} s",
         )
+    if expected.loudness is not None:
+        _listen(inspection, media, expected.loudness)
     _decode_sample(inspection, "beginning", start=None)
     if media.duration > _SAMPLE_SECONDS:
         _decode_sample(inspection, "end", start=media.duration - _SAMPLE_SECONDS)
@@ -153,6 +158,28 @@ def _compare_size(inspection: _Inspection, wanted: ExpectedStream, width: int, h
     inspection.note(
         "picture size", passed=fits, expected=f"{wanted.width}x{wanted.height}", actual=f"{width}x{height}"
     )
+
+
+def _listen(inspection: _Inspection, media: MediaInfo, target: float) -> None:
+    """Measure every track. Silence has no loudness and cannot be given one."""
+    for number in range(len(media.audio)):
+        heard = measure_loudness(
+            inspection.path,
+            f"a:{number}",
+            reading=inspection.reading,
+            limits=inspection.limits,
+            stop=inspection.stop,
+            meter=ProgressMeter(media.duration, ProgressReporter(lambda _: None)),
+            target={"I": target},
+        )
+        inspection.cpu_seconds += heard.cpu_seconds
+        level = heard.integrated
+        inspection.note(
+            "loudness",
+            passed=level is None or abs(level - target) <= _LOUDNESS_SLACK,
+            expected=f"{target:g} LUFS within {_LOUDNESS_SLACK:g} LU",
+            actual="silence" if level is None else f"{level:.1f} LUFS",
+        )
 
 
 def _decode_sample(inspection: _Inspection, name: str, *, start: float | None) -> None:

@@ -118,10 +118,10 @@ UPLOADS = Reading(
     decoders=tuple(dict.fromkeys(_names(VIDEO_DECODERS, AUDIO_DECODERS, SUBTITLE_DECODERS))),
 )
 
-# Files this engine wrote itself: also sound alone.
+# Files this engine wrote itself: also sound alone, and moving pictures without sound.
 RESULTS = Reading(
-    demuxers=(*VIDEO_DEMUXERS, "mp3", "aac", "wav", "flac"),
-    decoders=UPLOADS.decoders,
+    demuxers=(*VIDEO_DEMUXERS, "mp3", "aac", "wav", "flac", "gif"),
+    decoders=(*UPLOADS.decoders, "gif"),
 )
 
 # Still pictures this engine wrote. One demuxer each, forced: by itself ffmpeg goes by the name of a picture

@@ -13,11 +13,11 @@ from django.forms.utils import ErrorDict
 
 from engine import catalogue
 from engine.codecs import label_of
-from engine.containers import AUDIO_CONTAINERS, PICTURE_CONTAINERS, VIDEO_CONTAINERS
+from engine.containers import ANIMATION_CONTAINERS, AUDIO_CONTAINERS, PICTURE_CONTAINERS, VIDEO_CONTAINERS
 from engine.types import MediaInfo
 from jobs.models import Job
 
-_CONTAINERS = {**PICTURE_CONTAINERS, **AUDIO_CONTAINERS, **VIDEO_CONTAINERS}
+_CONTAINERS = {**ANIMATION_CONTAINERS, **PICTURE_CONTAINERS, **AUDIO_CONTAINERS, **VIDEO_CONTAINERS}
 
 
 class OperationForm(forms.Form):
@@ -69,7 +69,7 @@ def _resolved(property_: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
     kind = kinds[0]
     if "$ref" in kind:
         kind = schema["$defs"][kind["$ref"].rpartition("/")[2]]
-    outer = {key: value for key, value in property_.items() if key in {"default", "examples"}}
+    outer = {key: value for key, value in property_.items() if key in {"default", "examples", "x-empty"}}
     return {**kind, **outer}
 
 
@@ -78,7 +78,7 @@ def _field(kind: dict[str, Any], name: str, *, required: bool) -> forms.Field:
     if "enum" in kind:
         choices = [(value, _words(name, value)) for value in kind["enum"]]
         if not required and default is None:
-            choices = [("", "Automatic"), *choices]
+            choices = [("", kind.get("x-empty", "Automatic")), *choices]
         return forms.ChoiceField(choices=choices, required=required, initial=default)
     if kind.get("type") == "boolean":
         return forms.BooleanField(required=False, initial=default)
@@ -92,8 +92,10 @@ def _field(kind: dict[str, Any], name: str, *, required: bool) -> forms.Field:
     return forms.CharField(required=required, initial=default, widget=forms.TextInput(attrs))
 
 
-def _words(name: str, value: str) -> str:
+def _words(name: str, value: str | int) -> str:
     """A choice as people call it."""
+    if isinstance(value, int):
+        return str(value)
     if name == "format" and value in _CONTAINERS:
         label = _CONTAINERS[value].label
         return label if label.lower() == value else f"{label} (.{value})"

@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from engine.binaries import ffprobe_path
 from engine.catalogue import parameters_for, plan_for
-from engine.execute import StepResult, execute
-from engine.types import Artifact, Limits, MediaInfo, Progress
+from engine.execute import execute
+from engine.types import Limits, MediaInfo, Progress
 from problems import Problem
 from tests.engine.clips import H264, SECONDS, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform
-
-
-def raw_probe(path: Path) -> Any:
-    command = [
-        str(ffprobe_path()),
-        "-v",
-        "error",
-        "-of",
-        "json",
-        "-show_streams",
-        "-show_format",
-        "-show_chapters",
-    ]
-    return json.loads(subprocess.run([*command, path], check=True, capture_output=True).stdout)
-
-
-def only(result: StepResult) -> Artifact:
-    (artifact,) = result.artifacts
-    assert artifact.verification.passed
-    assert artifact.path.stat().st_size == artifact.size > 0
-    assert len(artifact.sha256) == 64
-    return artifact
-
-
-def codecs(path: Path) -> list[str]:
-    return [stream["codec_name"] for stream in raw_probe(path)["streams"]]
+from tests.engine.results import codecs, only, raw_probe
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,20 @@ def refusals(type_: str, raw: dict[str, object]) -> dict[str, str]:
 
 
 def test_the_catalogue_is_the_folder() -> None:
-    assert list(operations()) == ["convert", "extract_audio", "resize", "thumbnail"]
+    assert list(operations()) == [
+        "convert",
+        "crop",
+        "extract_audio",
+        "gif",
+        "loudness",
+        "mute",
+        "resize",
+        "rotate",
+        "speed",
+        "thumbnail",
+        "trim",
+        "watermark",
+    ]
 
 
 def test_an_unknown_operation_is_named() -> None:
@@ -132,7 +145,7 @@ def test_different_wishes_have_different_fingerprints(one: int, other: int) -> N
     assert len(prints) == len({one, other})
 
 
-@pytest.mark.parametrize("type_", ["convert", "extract_audio", "resize", "thumbnail"])
+@pytest.mark.parametrize("type_", list(operations()))
 def test_a_form_can_be_made_from_the_schema(type_: str) -> None:
     schema = operation_for(type_).Parameters.model_json_schema()
     assert schema["additionalProperties"] is False

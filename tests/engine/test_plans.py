@@ -230,6 +230,14 @@ def test_cover_art_is_no_video() -> None:
         ("convert", {"format": "webm"}),
         ("extract_audio", {"format": "mp3"}),
         ("thumbnail", {"count": 2}),
+        ("crop", {"width": 100, "height": 100}),
+        ("gif", {}),
+        ("loudness", {}),
+        ("mute", {}),
+        ("rotate", {"degrees": 90}),
+        ("speed", {"factor": 2}),
+        ("trim", {"start": 5, "end": 10}),
+        ("watermark", {"text": "Mine"}),
     ],
 )
 def test_plans_and_media_survive_storage(type_: str, raw: dict[str, object]) -> None:

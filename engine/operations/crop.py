@@ -1,0 +1,85 @@
+"""crop: a rectangle of the picture."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from engine.assembly import video_plan
+from engine.containers import VIDEO_CONTAINERS
+from engine.operation import OperationType
+from engine.parameters import WHOLE, Parameters, Pixels
+from engine.pictures import Geometry
+from engine.plan import main_video, video_encoded
+from engine.types import MediaInfo, Plan
+from problems import Problem
+
+Offset = Annotated[int, Field(ge=0, le=8192), WHOLE]
+
+
+class CropParameters(Parameters):
+    """The rectangle is given in pixels of the picture as it is seen; it must lie inside."""
+
+    width: Pixels = Field(
+        title="Width",
+        description="Width of the rectangle in pixels. Odd numbers are made even.",
+        examples=[640],
+    )
+    height: Pixels = Field(
+        title="Height",
+        description="Height of the rectangle in pixels. Odd numbers are made even.",
+        examples=[360],
+    )
+    x: Offset | None = Field(
+        default=None,
+        title="From the left",
+        description="Pixels from the picture's left edge to the rectangle. Empty takes the middle.",
+        examples=[0],
+    )
+    y: Offset | None = Field(
+        default=None,
+        title="From the top",
+        description="Pixels from the picture's top edge to the rectangle. Empty takes the middle.",
+        examples=[0],
+    )
+
+
+def _plan(parameters: CropParameters, media: MediaInfo) -> Plan:
+    stream = main_video(media)
+    container = VIDEO_CONTAINERS.get(media.container, VIDEO_CONTAINERS["mp4"])
+    across, down = stream.display_width, stream.display_height
+    width, x = _side(parameters.width, parameters.x, across, "wide")
+    height, y = _side(parameters.height, parameters.y, down, "high")
+    geometry = Geometry(scaled=(across, down), size=(width, height), offset=(x, y))
+    place = f"{width}x{height} from {x} pixels right and {y} down"
+    picture = video_encoded(
+        media,
+        stream,
+        container,
+        why=f"A picture of {across}x{down} is cut to {place}",
+        geometry=geometry,
+    )
+    return video_plan("crop", media, container, picture, summary=f"From {across}x{down}, the {place}.")
+
+
+def _side(wished: int, offset: int | None, whole: int, word: str) -> tuple[int, int]:
+    """A side of the rectangle and where it begins, both even, as colours are stored for pairs of pixels."""
+    begin = (whole - wished) // 2 if offset is None else offset
+    if begin < 0 or begin + wished > whole:
+        end = f"{wished} pixels" if offset is None else f"{offset} and {wished} pixels"
+        reason = f"The rectangle leaves the picture, which is {whole} pixels {word}: {end} is too much."
+        raise Problem("parameters_do_not_fit", reason=reason)
+    begin -= begin % 2
+    side = wished - wished % 2
+    return side, begin
+
+
+OPERATION = OperationType(
+    type="crop",
+    title="Crop",
+    description="Keep only a rectangle of the picture.",
+    icon="crop",
+    Parameters=CropParameters,
+    plan=_plan,
+)

@@ -1,0 +1,152 @@
+"""Parts of a video's timeline: what was asked for, what the streams hold there, a plan of just that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.tracks import dropped_sound
+from engine.types import AudioStream, MediaInfo, Plan, Scalar, StreamDecision, StreamRecipe, VideoStream
+from problems import Problem
+
+# Containers whose index leads to a key frame by its time; in others a search lands somewhere near.
+INDEXED = frozenset({"mp4", "mov", "3gp", "mkv", "webm", "avi"})
+
+_SHORTEST = 0.001
+_LEAD = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From `start` until just before `end`, in seconds."""
+
+    start: float
+    end: float
+
+    @property
+    def length(self) -> float:
+        return round(self.end - self.start, 3)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people write them: 00:01:30.500."""
+    whole, rest = divmod(round(seconds * 1000), 1000)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}.{rest:03}"
+
+
+def range_of(
+    media: MediaInfo, *, start: float | None = None, end: float | None = None, length: float | None = None
+) -> Range:
+    """The part that was asked for, ending with the video at the latest.
+
+    Raises Problem("parameters_do_not_fit") when it begins after the video, or after its picture.
+    """
+    begin = start or 0.0
+    wished = end if end is not None else begin + length if length is not None else media.duration
+    stream = media.main_video
+    shown = media.duration
+    if stream is not None and stream.duration:
+        shown = min(shown, stream.start_time + stream.duration)
+    if begin >= shown - _SHORTEST:
+        what = "picture" if shown < media.duration - _SHORTEST else "video"
+        reason = f"The start {clock(begin)} was asked for; the {what} ends at {clock(shown)}."
+        raise Problem("parameters_do_not_fit", reason=reason)
+    return Range(start=begin, end=round(min(wished, media.duration), 3))
+
+
+def within(media: MediaInfo, part: Range) -> tuple[MediaInfo, list[StreamDecision]]:
+    """The video as if it held only this part; and the sound tracks that have nothing in there."""
+    share = part.length / media.duration if media.duration else 1.0
+    audio = [(track, _moved(track.start_time, track.duration, part)) for track in media.audio]
+    silent = [
+        dropped_sound(track, "It has nothing in this part of the video.")
+        for track, stretch in audio
+        if not stretch
+    ]
+    clip = media.model_copy(
+        update={
+            "duration": part.length,
+            "size": round(media.size * share),
+            "video": tuple(_clipped_picture(stream, part) for stream in media.video),
+            "audio": tuple(_clipped_sound(track, stretch) for track, stretch in audio if stretch),
+        }
+    )
+    return clip, silent
+
+
+def of_part(plan: Plan, part: Range, media: MediaInfo, *, left_out: list[StreamDecision]) -> Plan:
+    """The plan made for `within`, decoding only this part of the source `media`."""
+    # Without an index a search may land after the key frame that is needed: begin well before and throw away.
+    lead = 0.0 if media.container in INDEXED else min(part.start, _LEAD)
+    ask = {"start": round(part.start - lead, 3), "length": round(part.length + lead, 3)}
+    # The length is said again for the output, because chapters go by that.
+    cut: dict[str, Scalar] = {"t": f"{part.length:.3f}"}
+    if lead:
+        cut["ss"] = f"{lead:.3f}"
+    return _changed(plan, ask, cut, left_out)
+
+
+def copied_part(plan: Plan, ask: float, length: float, *, left_out: list[StreamDecision]) -> Plan:
+    """The plan made for `within`, copying from the key frame before `ask` on."""
+    # What comes before the place asked for must not be hidden by an edit list.
+    cut: dict[str, Scalar] = {"avoid_negative_ts": "make_zero"} if ask else {}
+    return _changed(
+        plan, {"start": ask, "length": length, "from_key_frame": True}, cut, left_out, chapters=False
+    )
+
+
+def _changed(
+    plan: Plan,
+    ask: dict[str, float],
+    cut: dict[str, Scalar],
+    left_out: list[StreamDecision],
+    *,
+    chapters: bool = True,
+) -> Plan:
+    steps = []
+    for step in plan.steps:
+        runs = []
+        for run in step.runs:
+            files = tuple(
+                file.model_copy(
+                    update={
+                        "options": {**file.options, **cut},
+                        "chapters": file.chapters and chapters,
+                        "streams": tuple(map(_without_earlier_words, file.streams)),
+                    }
+                )
+                for file in run.files
+            )
+            runs.append(run.model_copy(update={**ask, "files": files}))
+        steps.append(step.model_copy(update={"runs": tuple(runs)}))
+    streams = tuple(sorted([*plan.streams, *left_out], key=lambda item: item.source_index))
+    return plan.model_copy(update={"steps": tuple(steps), "streams": streams})
+
+
+def _without_earlier_words(stream: StreamRecipe) -> StreamRecipe:
+    """A line that began before the part would move everything else to later times, to have a time itself."""
+    if stream.kind != "subtitle" or stream.action != "copy":
+        return stream
+    return stream.model_copy(update={"options": {**stream.options, "copypriorss": 0}})
+
+
+_Stretch = tuple[float, float | None]
+
+
+def _moved(start: float, duration: float | None, part: Range) -> _Stretch | None:
+    """A stream's start and length inside the part; None when it has nothing in there."""
+    begin = max(start, part.start)
+    if begin >= part.end:
+        return None
+    if duration is None:
+        return begin - part.start, None
+    length = min(start + duration, part.end) - begin
+    return (begin - part.start, length) if length > _SHORTEST else None
+
+
+def _clipped_picture(stream: VideoStream, part: Range) -> VideoStream:
+    start, duration = _moved(stream.start_time, stream.duration, part) or (0.0, None)
+    return stream.model_copy(update={"start_time": start, "duration": duration, "frames": None})
+
+
+def _clipped_sound(track: AudioStream, stretch: _Stretch) -> AudioStream:
+    return track.model_copy(update={"start_time": stretch[0], "duration": stretch[1]})
