@@ -192,6 +192,7 @@ def _words(error: Exception) -> str:
 
 
 def _is_unicode(text: str) -> bool:
+    """JSON may hold halves of characters, which nobody can type."""
     try:
         text.encode()
     except UnicodeEncodeError:

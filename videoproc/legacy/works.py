@@ -123,7 +123,7 @@ def _progress(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _state(entry: Mapping[str, Any]) -> State:
-    status = entry.get("status")
+    status = str(entry.get("status", ""))
     if entry.get("error") or status in _FAILED:
         return State.FAILED
     if entry.get("completed") is True or status in _DONE or entry.get("finishedAt"):
@@ -145,7 +145,7 @@ def _moment(value: Any) -> datetime | None:
             return datetime.fromtimestamp(value / 1000, UTC)
         if isinstance(value, str):
             moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         return None
     return None
