@@ -6,6 +6,8 @@ On the same file system as the results, so that publishing is a rename.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,26 @@ def attempt_folder(step_id: int, attempt: int) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another try of the step may have a folder there
             folder.parent.rmdir()
+
+
+@contextmanager
+def import_folder() -> Iterator[Path]:
+    """The empty scratch folder of an import. Raises BlockingIOError while another import has it."""
+    folder = work_root() / "import"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _clear(folder)  # of a run that was killed
+        yield folder
+        _clear(folder)
+    finally:
+        os.close(lock)
+
+
+def _clear(folder: Path) -> None:
+    for entry in folder.iterdir():
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 def steps_with_folders(*, untouched_since: float) -> list[int]:

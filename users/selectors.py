@@ -49,6 +49,16 @@ def user_by_credentials(*, login: str, password: str) -> User | None:
     return user if user.check_password(password) and user.is_active else None
 
 
+def username_is_taken(username: str) -> bool:
+    """In any case of its letters."""
+    return User.objects.alias(folded=Lower("username")).filter(folded=Lower(Value(username))).exists()
+
+
+def email_is_taken(email: str) -> bool:
+    """In any case of its letters."""
+    return User.objects.alias(folded=Lower("email")).filter(folded=Lower(Value(email))).exists()
+
+
 def user_by_token(text: str) -> tuple[User, ApiToken] | None:
     """Whose token this is, in one query; None where it is unknown, expired or its user is not active.
 

@@ -47,6 +47,25 @@ def user_register(*, username: str, email: str, password: str) -> User:
     return user
 
 
+def user_import(
+    *, username: str, email: str, password_hash: str, first_name: str = "", last_name: str = ""
+) -> User:
+    """An account that was made elsewhere, of the free tier.
+
+    `password_hash` is what `make_password` made: an old password may be weaker than our rules allow, and
+    still has to open the door. Raises `invalid_request` naming each wrong field.
+    """
+    user = User(username=username, email=email, first_name=first_name, last_name=last_name)
+    user.password = password_hash
+    try:
+        user.full_clean(exclude={"password"})
+    except ValidationError as error:
+        raise invalid_request(error) from error
+    with _taken_as_problem(), transaction.atomic():
+        user.save(force_insert=True)
+    return user
+
+
 def user_update(*, user: User, username: str | None = None, email: str | None = None) -> User:
     """Change what is given. Raises `invalid_request`, also where a name or address is taken."""
     if username is not None:

@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "videos",
     "jobs",
     "videoproc",
+    "videoproc.legacy",
 ]
 
 MIDDLEWARE = [

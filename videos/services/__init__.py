@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from videos.services.imports import Ending, operation_import, video_import
 from videos.services.operations import operation_get_or_create, operation_status_set
 from videos.services.outputs import PlacedOutput, outputs_place, outputs_record, outputs_unplace
 from videos.services.uploads import (
@@ -25,9 +26,11 @@ from videos.services.videos import (
 )
 
 __all__ = [
+    "Ending",
     "PlacedOutput",
     "media_sweep",
     "operation_get_or_create",
+    "operation_import",
     "operation_status_set",
     "outputs_place",
     "outputs_record",
@@ -39,6 +42,7 @@ __all__ = [
     "upload_room",
     "uploads_expire",
     "video_create_from_upload",
+    "video_import",
     "video_intake_fail",
     "video_intake_restart",
     "video_intake_succeed",
