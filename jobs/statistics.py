@@ -153,6 +153,13 @@ def period_of(start: datetime | None, end: datetime | None) -> Period:
     return Period(start, end)
 
 
+def period_of_days(days: int, *, today: date | None = None) -> Period:
+    """The last `days` days in UTC, `today` the last and whole."""
+    last = today or timezone.now().astimezone(UTC).date()
+    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + _DAY
+    return Period(end - days * _DAY, end)
+
+
 def scope_for(
     viewer: User,
     *,
@@ -297,9 +304,7 @@ def job_timeline(scope: Scope, *, days: int, today: date | None = None) -> list[
 
     The scope's own period does not matter. Served as `job_figures`.
     """
-    last = today or timezone.now().astimezone(UTC).date()
-    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + _DAY
-    period = Period(end - days * _DAY, end)
+    period = period_of_days(days, today=today)
     within = Scope(scope.owner_id, period, scope.type, scope.video_id)
     rows = (
         _jobs(within)

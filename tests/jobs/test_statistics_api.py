@@ -191,9 +191,6 @@ def test_what_staff_see(carols_client: APIClient, bob: User, videos: list[Video]
 
 
 @pytest.mark.parametrize(
-    "path", ["stats/jobs", "stats/jobs/by-type", "stats/jobs/slow", "stats/jobs/failures"]
-)
-@pytest.mark.parametrize(
     ("query", "pointer"),
     [
         ({"from": "yesterday"}, "/from"),
