@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs import api
+from jobs import api, statistics_api
 
 urlpatterns = [
     path("videos/<str:video_id>/operations", api.VideoOperationsView.as_view(), name="api-video-operations"),
@@ -12,5 +12,11 @@ urlpatterns = [
     path("jobs/<str:job_id>/log", api.JobLogView.as_view(), name="api-job-log"),
     path("jobs/<str:job_id>/cancel", api.JobCancelView.as_view(), name="api-job-cancel"),
     path("jobs/<str:job_id>/retry", api.JobRetryView.as_view(), name="api-job-retry"),
+    path("stats/jobs", statistics_api.JobStatisticsView.as_view(), name="api-stats-jobs"),
+    path("stats/jobs/by-type", statistics_api.TypeStatisticsView.as_view(), name="api-stats-by-type"),
+    path("stats/jobs/timeline", statistics_api.TimelineView.as_view(), name="api-stats-timeline"),
+    path("stats/jobs/slow", statistics_api.SlowJobsView.as_view(), name="api-stats-slow"),
+    path("stats/jobs/failures", statistics_api.FailedJobsView.as_view(), name="api-stats-failures"),
+    path("stats/videos/<str:video_id>", statistics_api.VideoStatisticsView.as_view(), name="api-stats-video"),
     path("ws-ticket", api.SocketTicketView.as_view(), name="api-ws-ticket"),
 ]

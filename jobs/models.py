@@ -18,6 +18,16 @@ from videos.models import Operation, Video
 # that are sent without a write.
 SEQ_STRIDE = 1000
 
+STATISTICS_COLUMNS = (
+    "type",
+    "status",
+    "attempt",
+    "started_at",
+    "duration_ms",
+    "cpu_seconds",
+    "operation",
+)
+
 
 class Job(models.Model):
     """One run of an operation, or the intake of an upload (`operation` is empty then).
@@ -86,6 +96,17 @@ class Job(models.Model):
             models.Index(fields=["owner"], name="job_owner_running", condition=Q(status="active")),
             # Recent failures, for the history and the admin.
             models.Index(fields=["-finished_at"], name="job_failed_recent", condition=Q(status="failed")),
+            # The same of one owner.
+            models.Index(
+                fields=["owner", "-finished_at", "-id"], name="job_owner_failed", condition=Q(status="failed")
+            ),
+            # Statistics of one owner: figures, by type, per day, slow jobs. A row is wide (plan, log), so
+            # the index carries all that they read.
+            models.Index(
+                fields=["owner", "queued_at", "id"], include=STATISTICS_COLUMNS, name="job_owner_queued"
+            ),
+            # The same of everybody, for staff.
+            models.Index(fields=["queued_at", "id"], include=STATISTICS_COLUMNS, name="job_queued"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

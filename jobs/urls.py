@@ -16,6 +16,7 @@ urlpatterns = [
     path("jobs/<str:job_id>/log/", views.job_log, name="job-log"),
     path("jobs/<str:job_id>/cancel/", views.job_cancel, name="job-cancel"),
     path("jobs/<str:job_id>/retry/", views.job_retry, name="job-retry"),
+    path("statistics/", views.statistics_page, name="statistics"),
     path("operations/<str:operation_id>/card/", views.operation_card, name="operation-card"),
     path("videos/<str:video_id>/operations/<str:type_>/", views.operation_create, name="operation-create"),
     path("videos/<str:video_id>/operations/<str:type_>/plan/", views.operation_plan, name="operation-plan"),

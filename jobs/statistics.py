@@ -1,0 +1,369 @@
+"""Figures over the history of jobs: how many, how well, how long, how dear.
+
+A `Scope` says whose jobs are counted, which of them and from when. A job belongs to the moment it was
+asked for (`queued_at`), so the same job is never in two periods; failures alone are looked up by the
+moment they failed. Inspections of uploads are left out unless their type is asked for.
+
+Each query names the index that serves it. They read no row of the table where the index has it all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import (
+    Aggregate,
+    Avg,
+    Count,
+    ExpressionWrapper,
+    F,
+    FloatField,
+    Func,
+    Max,
+    Min,
+    Q,
+    QuerySet,
+    Sum,
+)
+from django.db.models.fields import DateTimeField, DurationField
+from django.db.models.functions import Greatest, Right, TruncDay
+from django.utils import timezone
+
+from jobs.models import Job
+from problems import FieldError, Problem
+from users.ids import public_id_is_valid
+from users.models import User
+from videos.models import Output, Video
+
+PERIOD_DEFAULT = timedelta(days=30)
+PERIOD_MAX = timedelta(days=366)
+TIMELINE_DAYS_MAX = PERIOD_MAX.days
+SLOW_MS = 60_000
+LOG_TAIL_LINES = 20
+_LOG_TAIL_CHARACTERS = 4000
+_DAY = timedelta(days=1)
+# Outside of these a calculation with times would overflow; nothing was queued there either.
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+class Period(NamedTuple):
+    """From `start` up to, but without, `end`."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is counted. No owner: everybody's jobs. No period: from the beginning."""
+
+    owner_id: str | None
+    period: Period | None = None
+    type: str = ""
+    video_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How some lengths of time are spread, in milliseconds; all None where there was nothing to measure."""
+
+    average: float | None
+    minimum: float | None
+    maximum: float | None
+    p50: float | None
+    p95: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """`retries` are the tries beyond the first of each job. `output_bytes` are those still stored.
+
+    `duration_ms` is from the first start to the end, of completed jobs: what failed or was cancelled says
+    nothing about how long the work takes. `queue_ms` is from the request to the first start, of all that
+    started.
+    """
+
+    total: int
+    by_status: dict[str, int]
+    retries: int
+    cpu_seconds: float
+    output_bytes: int
+    duration_ms: Spread
+    queue_ms: Spread
+
+    @property
+    def success_rate(self) -> float | None:
+        """Completed of those that completed or failed, 0 to 1; None where there are none."""
+        ended = self.by_status["completed"] + self.by_status["failed"]
+        return self.by_status["completed"] / ended if ended else None
+
+
+class TypeFigures(NamedTuple):
+    """The figures of one type of jobs."""
+
+    type: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The jobs that were asked for on one day in UTC. `open` have not ended yet."""
+
+    date: date
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    open: int = 0
+    cpu_seconds: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return self.completed + self.failed + self.cancelled + self.open
+
+
+class PercentileCont(Aggregate):
+    """PostgreSQL's percentile with linear interpolation between neighbours."""
+
+    template = "percentile_cont(%(fraction)s) WITHIN GROUP (ORDER BY %(expressions)s)"
+
+    def __init__(self, expression: Any, fraction: float, **extra: Any) -> None:
+        super().__init__(expression, fraction=float(fraction), output_field=FloatField(), **extra)
+
+
+# ------------------------------------------------------------------------------------------- scope
+
+
+def period_of(start: datetime | None, end: datetime | None) -> Period:
+    """The period asked for; it ends now and is 30 days long where nothing else is said.
+
+    Raises `invalid_request` for one that is empty, longer than a year or beyond all calendars.
+    """
+    for name, moment in (("from", start), ("to", end)):
+        if moment is not None and not _FIRST <= moment <= _LAST:
+            raise _wrong(name, "out_of_range", "Take a time between the years 1970 and 9000.")
+    end = end or timezone.now()
+    start = start or max(end - PERIOD_DEFAULT, _FIRST)
+    if start >= end:
+        raise _wrong("from", "empty_period", "`from` must be earlier than `to`.")
+    if end - start > PERIOD_MAX:
+        raise _wrong("from", "period_too_long", f"A period has at most {PERIOD_MAX.days} days.")
+    return Period(start, end)
+
+
+def period_of_days(days: int, *, today: date | None = None) -> Period:
+    """The last `days` days in UTC, `today` the last and whole."""
+    last = today or timezone.now().astimezone(UTC).date()
+    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + _DAY
+    return Period(end - days * _DAY, end)
+
+
+def scope_for(
+    viewer: User,
+    *,
+    user_id: str | None = None,
+    everybody: bool = False,
+    period: Period | None = None,
+    type: str = "",  # noqa: A002 - the word of the API
+    video_id: str | None = None,
+) -> Scope:
+    """What `viewer` may count: the own jobs, and for staff those of `user_id` or of `everybody`.
+
+    Raises `permission_denied` for others than staff, `not_found` for an unknown user and for a video that
+    is not there for the owner in question, and `invalid_request` for both a user and everybody.
+    """
+    if user_id is not None and everybody:
+        raise _wrong("user", "ambiguous", "Ask for one user or for everybody.")
+    owner_id = None if everybody else user_id or viewer.id
+    if owner_id != viewer.id:
+        if not viewer.is_staff:
+            raise Problem("permission_denied")
+        if owner_id is not None and not _user_exists(owner_id):
+            raise Problem("not_found")
+    if video_id is not None and not _video_exists(video_id, owner_id):
+        raise Problem("not_found")
+    return Scope(owner_id=owner_id, period=period, type=type, video_id=video_id)
+
+
+def _user_exists(user_id: str) -> bool:
+    return public_id_is_valid("usr", user_id) and User.objects.filter(pk=user_id).exists()
+
+
+def _video_exists(video_id: str, owner_id: str | None) -> bool:
+    if not public_id_is_valid("vid", video_id):
+        return False
+    videos = Video.objects.filter(pk=video_id, deleted_at=None)
+    return (videos if owner_id is None else videos.filter(owner__pk=owner_id)).exists()
+
+
+def _wrong(name: str, code: str, detail: str) -> Problem:
+    return Problem("invalid_request", errors=[FieldError(f"/{name}", code, detail)])
+
+
+def _jobs(scope: Scope, *, moment: str = "queued_at") -> QuerySet[Job]:
+    """The rows in scope; `moment` is the column that the period is about."""
+    jobs = Job.objects.filter(type=scope.type) if scope.type else Job.objects.exclude(type=Job.INTAKE)
+    if scope.owner_id is not None:
+        jobs = jobs.filter(owner__pk=scope.owner_id)
+    if scope.video_id is not None:
+        jobs = jobs.filter(video__pk=scope.video_id)
+    if scope.period is not None:
+        start, end = scope.period
+        jobs = jobs.filter(**{f"{moment}__gte": start, f"{moment}__lt": end})
+    return jobs
+
+
+# ------------------------------------------------------------------------------------------- figures
+
+_QUEUE_MS = Func(
+    ExpressionWrapper(F("started_at") - F("queued_at"), output_field=DurationField()),
+    template="(EXTRACT(EPOCH FROM %(expressions)s) * 1000)::double precision",
+    output_field=FloatField(),
+)
+_COMPLETED = Q(status=Job.Status.COMPLETED)
+
+
+def _spread(name: str, of: Any, condition: Q) -> dict[str, Aggregate]:
+    return {
+        f"{name}_average": Avg(of, filter=condition, output_field=FloatField()),
+        f"{name}_minimum": Min(of, filter=condition),
+        f"{name}_maximum": Max(of, filter=condition),
+        f"{name}_p50": PercentileCont(of, 0.5, filter=condition),
+        f"{name}_p95": PercentileCont(of, 0.95, filter=condition),
+    }
+
+
+def _aggregates() -> dict[str, Aggregate]:
+    return {
+        **{f"number_{status}": Count("pk", filter=Q(status=status)) for status in Job.Status.values},
+        "retries": Sum(Greatest(F("attempt") - 1, 0)),
+        "cpu": Sum("cpu_seconds"),
+        **_spread("duration", F("duration_ms"), _COMPLETED),
+        **_spread("queue", _QUEUE_MS, Q(started_at__isnull=False)),
+    }
+
+
+def job_figures(scope: Scope) -> Figures:
+    """Everything in scope in one set of figures.
+
+    Served by `job_owner_queued`, or `job_queued` for everybody, or the index of the video; the bytes by
+    `output_role_once`.
+    """
+    outputs = Output.objects.filter(operation__in=_finished_operations(scope))
+    return _figures(_jobs(scope).aggregate(**_aggregates()), outputs.aggregate(total=Sum("size"))["total"])
+
+
+def job_figures_by_type(scope: Scope) -> list[TypeFigures]:
+    """The figures of each type that has jobs in scope, the most frequent first. Served as `job_figures`."""
+    outputs = Output.objects.filter(operation__in=_finished_operations(scope))
+    sizes = dict(
+        outputs.order_by()
+        .values_list("operation__type")
+        .annotate(total=Sum("size"))
+        .values_list("operation__type", "total")
+    )
+    rows = _jobs(scope).values("type").annotate(**_aggregates())
+    found = [TypeFigures(row["type"], _figures(dict(row), sizes.get(row["type"]))) for row in rows]
+    return sorted(found, key=lambda one: (-one.figures.total, one.type))
+
+
+def _finished_operations(scope: Scope) -> Any:
+    return _jobs(scope).filter(_COMPLETED).values("operation")
+
+
+def _figures(row: dict[str, Any], output_bytes: int | None) -> Figures:
+    by_status = {status: row[f"number_{status}"] for status in Job.Status.values}
+    return Figures(
+        total=sum(by_status.values()),
+        by_status=by_status,
+        retries=row["retries"] or 0,
+        cpu_seconds=row["cpu"] or 0.0,
+        output_bytes=int(output_bytes or 0),
+        duration_ms=_spread_of(row, "duration"),
+        queue_ms=_spread_of(row, "queue"),
+    )
+
+
+def _spread_of(row: dict[str, Any], name: str) -> Spread:
+    return Spread(*(row[f"{name}_{part}"] for part in ("average", "minimum", "maximum", "p50", "p95")))
+
+
+def jobs_active_count(scope: Scope) -> int:
+    """How many jobs of the scope run at this moment, whenever they were asked for.
+
+    Served by `job_owner_running`, which holds nothing but running jobs.
+    """
+    now = Scope(owner_id=scope.owner_id, type=scope.type, video_id=scope.video_id)
+    return _jobs(now).filter(status=Job.Status.ACTIVE).count()
+
+
+def job_timeline(scope: Scope, *, days: int, today: date | None = None) -> list[Day]:
+    """One entry for each of the last `days` days in UTC, `today` the last, days without jobs included.
+
+    The scope's own period does not matter. Served as `job_figures`.
+    """
+    period = period_of_days(days, today=today)
+    within = Scope(scope.owner_id, period, scope.type, scope.video_id)
+    rows = (
+        _jobs(within)
+        .annotate(day=TruncDay("queued_at", tzinfo=UTC, output_field=DateTimeField()))
+        .values("day")
+        .annotate(
+            completed=Count("pk", filter=_COMPLETED),
+            failed=Count("pk", filter=Q(status=Job.Status.FAILED)),
+            cancelled=Count("pk", filter=Q(status=Job.Status.CANCELLED)),
+            open=Count("pk", filter=Q(status__in=Job.LIVE)),
+            cpu=Sum("cpu_seconds"),
+        )
+    )
+    found = {
+        row["day"].date(): Day(
+            date=row["day"].date(),
+            completed=row["completed"],
+            failed=row["failed"],
+            cancelled=row["cancelled"],
+            open=row["open"],
+            cpu_seconds=row["cpu"],
+        )
+        for row in rows
+    }
+    dates = [(period.start + number * _DAY).date() for number in range(days)]
+    return [found.get(one) or Day(one) for one in dates]
+
+
+# ------------------------------------------------------------------------------------------- single jobs
+
+
+def jobs_slow(scope: Scope, *, threshold_ms: int) -> QuerySet[Job, Any]:
+    """`id` and `queued_at` of the ended jobs that took longer than the threshold, newest first.
+
+    Only the keys, so that the walk stays inside the index; `jobs_in_order` fetches a page of them. Served
+    as `job_figures`.
+    """
+    slow = _jobs(scope).filter(duration_ms__gt=threshold_ms)
+    return slow.order_by("-queued_at", "-id").values("id", "queued_at")
+
+
+def jobs_in_order(ids: Sequence[str]) -> list[Job]:
+    """The jobs of these ids in the same order, with operation and video, without their logs."""
+    jobs = Job.objects.filter(id__in=ids).select_related("operation", "video")
+    found = {job.id: job for job in jobs.defer("log", "plan", "video__media_info")}
+    return [found[one] for one in ids if one in found]
+
+
+def jobs_failed(scope: Scope) -> QuerySet[Job]:
+    """The jobs that failed within the scope's period, the last first, for `failure_log_tail` too.
+
+    Served by `job_owner_failed`, or `job_failed_recent` for everybody.
+    """
+    failed = _jobs(scope, moment="finished_at").filter(status=Job.Status.FAILED)
+    failed = failed.select_related("operation", "video").defer("log", "plan", "video__media_info")
+    return failed.annotate(log_end=Right("log", _LOG_TAIL_CHARACTERS)).order_by("-finished_at", "-id")
+
+
+def failure_log_tail(job: Job) -> str:
+    """The last lines of the log of a row of `jobs_failed`."""
+    log: str = vars(job)["log_end"]
+    return "\n".join(log.rstrip().splitlines()[-LOG_TAIL_LINES:])
