@@ -8,9 +8,13 @@ urlpatterns = [
     path("videos/<str:video_id>/operations", api.VideoOperationsView.as_view(), name="api-video-operations"),
     path("operations/<str:operation_id>", api.OperationView.as_view(), name="api-operation"),
     path("jobs", api.JobsView.as_view(), name="api-jobs"),
+    path("jobs/cancel", api.JobsCancelView.as_view(), name="api-jobs-cancel"),
     path("jobs/<str:job_id>", api.JobView.as_view(), name="api-job"),
     path("jobs/<str:job_id>/log", api.JobLogView.as_view(), name="api-job-log"),
     path("jobs/<str:job_id>/cancel", api.JobCancelView.as_view(), name="api-job-cancel"),
+    path("jobs/<str:job_id>/pause", api.JobPauseView.as_view(), name="api-job-pause"),
+    path("jobs/<str:job_id>/resume", api.JobResumeView.as_view(), name="api-job-resume"),
+    path("jobs/<str:job_id>/bump", api.JobBumpView.as_view(), name="api-job-bump"),
     path("jobs/<str:job_id>/retry", api.JobRetryView.as_view(), name="api-job-retry"),
     path("ws-ticket", api.SocketTicketView.as_view(), name="api-ws-ticket"),
 ]

@@ -273,6 +273,8 @@ UPLOAD_LIFETIME = timedelta(days=7)
 TRASH_LIFETIME = timedelta(days=7)
 # Below this much free space nothing new is taken in, and no step starts.
 DISK_RESERVE_BYTES = env.integer("VIDEOPROC_DISK_RESERVE_MB", 512, minimum=0, maximum=10**9) * 1024**2
+# A paused job keeps its worker, and what it has done, for so long; then another job may have the place.
+PAUSE_KEEPS_WORKER_SECONDS = 60 * env.integer("VIDEOPROC_PAUSE_MINUTES", 60, minimum=0, maximum=10**5)
 SAMPLE_CLIP = MEDIA / "samples" / "clip.mp4"
 
 # --- Language and time ------------------------------------------------------------------------------

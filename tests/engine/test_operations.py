@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from engine.binaries import ffprobe_path
 from engine.catalogue import parameters_for, plan_for
+from engine.control import Control
 from engine.execute import StepResult, execute
 from engine.types import Artifact, Limits, MediaInfo, Progress
 from problems import Problem
@@ -297,6 +297,6 @@ def test_a_source_that_is_gone(clips: Clips, look: Callable[[Path], MediaInfo], 
             work_dir=tmp_path,
             limits=Limits(),
             on_progress=lambda _: None,
-            stop=threading.Event(),
+            control=Control(),
         )
     assert caught.value.code == "source_missing"

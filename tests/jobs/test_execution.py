@@ -20,7 +20,8 @@ from jobs.claiming import Claim, step_claim
 from jobs.execution import lane_work, step_run
 from jobs.models import Job, Step
 from jobs.reconcile import leases_expire
-from jobs.services import job_cancel, sample_submit
+from jobs.services import sample_submit
+from jobs.steering import job_cancel
 from jobs.transitions import job_create
 from jobs.watch import Watch
 from problems import Problem
@@ -286,7 +287,7 @@ def test_silence_of_the_database_stops_the_encoder(
 
     monkeypatch.setattr(watch, "SILENCE_LIMIT", 2.0)
     taken = claim()
-    for name in ("lease_renew", "lease_held", "progress_write"):
+    for name in ("lease_renew", "lease_look", "progress_write"):
         monkeypatch.setattr(claiming, name, unreachable)
     with in_background(taken) as running:
         wait_for(lambda: media_tools(media), seconds=20, what="ffmpeg runs")
