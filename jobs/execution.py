@@ -28,7 +28,7 @@ from jobs.watch import Reason, Watch
 from jobs.workspace import attempt_folder
 from problems import Problem
 from videos.services.outputs import outputs_place
-from videos.storage import source_path
+from videos.storage import reserve_is_reached, source_path
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ PAUSE_BETWEEN_TRIES_TO_RECORD = 0.5
 def lane_work(*, lane: str) -> bool:
     """What a wake-up asks for: claims one step, runs it, passes the word on. Says whether there was one."""
     if shutdown.requested():
+        return False
+    if reserve_is_reached():
+        # Nothing is lost: the reconciler sends wake-ups for as long as something waits.
+        log.warning("the disk has less than its reserve free: lane %s waits", lane)
         return False
     claim = step_claim(lane=lane, worker=worker_name())
     if claim is None:

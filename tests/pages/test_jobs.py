@@ -182,9 +182,7 @@ def test_cancel_without_scripts_leads_to_the_job(browser: Client, video: Video) 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("shape", ["card", "row"])
-def test_pause_resume_and_bump_from_where_the_job_is_shown(
-    browser: Client, video: Video, shape: str
-) -> None:
+def test_pause_resume_and_bump_from_where_the_job_is_shown(browser: Client, video: Video, shape: str) -> None:
     browser.post(_address("operation-create", video), {"resize-width": "640"})
     job = Job.objects.get()
 
