@@ -185,7 +185,11 @@ class SocketTicketView(APIView):
         """A pass for one WebSocket, for programs that cannot send a cookie or a header with it."""
         ticket = socket_ticket_create(user=viewer_of(request))
         data = {"ticket": ticket, "expires_in": int(TICKET_LIFETIME.total_seconds())}
-        return Response(SocketTicketSerializer(data).data, status=status.HTTP_201_CREATED)
+        return Response(
+            SocketTicketSerializer(data).data,
+            status=status.HTTP_201_CREATED,
+            headers={"Cache-Control": "no-store"},  # good once; a repeated request must ask for a new one
+        )
 
 
 def _job(job: Job) -> Response:

@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "videoproc.problem_responses.ProblemMiddleware",
+    "videoproc.idempotency.IdempotencyMiddleware",
 ]
 
 ROOT_URLCONF = "videoproc.urls"
@@ -219,6 +220,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "videoproc.idempotency.document_keys",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "VideoStatusEnum": "videos.models.Video.Status",
         "OperationStatusEnum": "videos.models.Operation.Status",
