@@ -6,11 +6,11 @@ as they are, and small damage is told and not refused.
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.containers import AUDIO_CONTAINERS, VIDEO_CONTAINERS
+from engine.control import Control
 from engine.failures import RunFailed
 from engine.probe import probe
 from engine.storage import sha256_of, sync_file
@@ -35,13 +35,13 @@ class Claimed(NamedTuple):
     duration: float
 
 
-def adopt(path: Path, claimed: Claimed, *, limits: Limits, stop: threading.Event) -> Artifact:
+def adopt(path: Path, claimed: Claimed, *, limits: Limits, control: Control) -> Artifact:
     """The file as a verified result. It stays where it is and is brought to the disk.
 
-    Raises RunFailed("output_invalid") with what is wrong, the problems of a probe, and runner.Stopped.
+    Raises RunFailed("output_invalid") with what is wrong, the problems of a probe, and Stopped.
     """
-    output = _expected(path, claimed, limits, stop)
-    verified = verify(path, output, limits=limits, stop=stop)
+    output = _expected(path, claimed, limits, control)
+    verified = verify(path, output, limits=limits, control=control)
     sync_file(path)
     return Artifact(
         role=claimed.role,
@@ -49,21 +49,21 @@ def adopt(path: Path, claimed: Claimed, *, limits: Limits, stop: threading.Event
         extension=output.extension,
         content_type=output.content_type,
         size=path.stat().st_size,
-        sha256=sha256_of(path, stop=stop),
+        sha256=sha256_of(path, control=control),
         media_info=verified.media,
         verification=verified.verification,
     )
 
 
-def examine(path: Path, claimed: Claimed, *, limits: Limits, stop: threading.Event) -> MediaInfo:
+def examine(path: Path, claimed: Claimed, *, limits: Limits, control: Control) -> MediaInfo:
     """`adopt` without a checksum and without touching the disk. Raises the same."""
-    return verify(path, _expected(path, claimed, limits, stop), limits=limits, stop=stop).media
+    return verify(path, _expected(path, claimed, limits, control), limits=limits, control=control).media
 
 
-def _expected(path: Path, claimed: Claimed, limits: Limits, stop: threading.Event) -> OutputPlan:
+def _expected(path: Path, claimed: Claimed, limits: Limits, control: Control) -> OutputPlan:
     if not path.stat().st_size:
         raise RunFailed("output_invalid", reason="the file is empty.")
-    media = probe(path, reading=RESULTS, limits=limits, stop=stop).media
+    media = probe(path, reading=RESULTS, limits=limits, control=control).media
     known = {**VIDEO_CONTAINERS, **AUDIO_CONTAINERS}.get(claimed.container or media.container)
     if known is None:
         raise RunFailed("output_invalid", reason=f"a {media.container} file was not expected.")

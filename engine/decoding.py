@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine import commands, runner
+from engine.control import Control
 from engine.failures import without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.types import Limits
@@ -40,13 +40,15 @@ def decode(
     *,
     reading: Reading,
     limits: Limits,
-    stop: threading.Event,
+    control: Control,
     start: float | None = None,
     length: float | None = None,
 ) -> Decoded:
-    """Decode from `start` for `length` seconds (all of it without them) and count. Raises runner.Stopped."""
+    """Decode from `start` for `length` seconds (all of it without them) and count. Raises Stopped."""
     argv = commands.decode_argv(path, reading=reading, limits=limits, start=start, length=length)
-    outcome = runner.run(argv, cwd=path.parent, limits=limits, stop=stop, seconds=10 * limits.probe_seconds)
+    outcome = runner.run(
+        argv, cwd=path.parent, limits=limits, control=control, seconds=10 * limits.probe_seconds
+    )
     text = outcome.stdout.decode("ascii", "replace")
     lines = text.splitlines()
     size = re.search(r"^#dimensions 0: (\d+)x(\d+)", text, re.MULTILINE)
@@ -63,14 +65,16 @@ def decode(
 
 
 def key_frames(
-    source: Path, stream: int, *, limits: Limits, stop: threading.Event
+    source: Path, stream: int, *, limits: Limits, control: Control
 ) -> tuple[tuple[float, ...] | None, float]:
-    """Seconds of an upload's key frames, and the CPU seconds it took to find them. Raises runner.Stopped.
+    """Seconds of an upload's key frames, and the CPU seconds it took to find them. Raises Stopped.
 
     None where they cannot be told in time, or are so many that a list of them is of no use.
     """
     argv = commands.key_frames_argv(source, stream, limits=limits)
-    outcome = runner.run(argv, cwd=source.parent, limits=limits, stop=stop, seconds=limits.probe_seconds)
+    outcome = runner.run(
+        argv, cwd=source.parent, limits=limits, control=control, seconds=limits.probe_seconds
+    )
     text = outcome.stdout.decode("ascii", "replace")
     clock = re.search(r"^#tb 0: (\d+)/(\d+)", text, re.MULTILINE)
     stamps = [int(line.split(",")[2]) for line in text.splitlines() if line[:1].isdigit()]
@@ -82,9 +86,9 @@ def key_frames(
     return tuple(moments), outcome.cpu_seconds
 
 
-def measure(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event) -> tuple[float, float]:
-    """The duration in seconds by reading every packet, and the CPU seconds it took. Raises runner.Stopped."""
+def measure(path: Path, *, reading: Reading, limits: Limits, control: Control) -> tuple[float, float]:
+    """The duration in seconds by reading every packet, and the CPU seconds it took. Raises Stopped."""
     meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
     argv = commands.measure_argv(path, reading=reading, limits=limits)
-    outcome = runner.run(argv, cwd=path.parent, limits=limits, stop=stop, meter=meter)
+    outcome = runner.run(argv, cwd=path.parent, limits=limits, control=control, meter=meter)
     return round(meter.position[0], 3), outcome.cpu_seconds

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import shlex
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from engine import commands, loudness, runner
 from engine.binaries import font_path
+from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.storage import sha256_of, sync_directory, sync_file
@@ -46,13 +46,13 @@ def execute(
     work_dir: Path,
     limits: Limits,
     on_progress: Callable[[Progress], None],
-    stop: threading.Event,
+    control: Control,
 ) -> StepResult:
     """Run the step at `position` and hand back its verified files, on disk to stay.
 
     `on_progress` is called in this thread, at most four times a second, never falling, with 1.0 only after
     every check has passed. Raises RunFailed (a Problem with `log`) when a tool or a check fails,
-    Problem("source_missing"), and runner.Stopped within a second after `stop` is set; by then no process of
+    Problem("source_missing"), and Stopped within a second after `control` says stop; by then no process of
     this step is left.
     """
     step = next(item for item in plan.steps if item.position == position)
@@ -66,7 +66,7 @@ def execute(
         work_dir=work_dir,
         limits=limits,
         reporter=ProgressReporter(on_progress),
-        stop=stop,
+        control=control,
     )
     try:
         return execution.run()
@@ -88,7 +88,7 @@ class _Execution:
         work_dir: Path,
         limits: Limits,
         reporter: ProgressReporter,
-        stop: threading.Event,
+        control: Control,
     ) -> None:
         self._plan = plan
         self._step = step
@@ -96,7 +96,7 @@ class _Execution:
         self._work_dir = work_dir
         self._limits = limits
         self._reporter = reporter
-        self._stop = stop
+        self._control = control
         self._cpu_seconds = 0.0
         self._log = ""
 
@@ -128,7 +128,9 @@ class _Execution:
         self._lay_out(run)
         meter = ProgressMeter(run.expected_duration, self._reporter, begin=begin, end=end)
         started = time.monotonic()
-        outcome = runner.run(argv, cwd=self._work_dir, limits=self._limits, stop=self._stop, meter=meter)
+        outcome = runner.run(
+            argv, cwd=self._work_dir, limits=self._limits, control=self._control, meter=meter
+        )
         self._cpu_seconds += outcome.cpu_seconds
         # The lists of what may be opened are long and always the same.
         words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
@@ -155,7 +157,7 @@ class _Execution:
                 str(track.source_index),
                 reading=UPLOADS,
                 limits=self._limits,
-                stop=self._stop,
+                control=self._control,
                 meter=ProgressMeter(
                     run.expected_duration,
                     self._reporter,
@@ -197,7 +199,7 @@ class _Execution:
     def _finish(self, output: OutputPlan) -> Artifact:
         path = self._work_dir / output.filename
         try:
-            verified = verify(path, output, limits=self._limits, stop=self._stop)
+            verified = verify(path, output, limits=self._limits, control=self._control)
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
@@ -211,7 +213,7 @@ class _Execution:
             extension=output.extension,
             content_type=output.content_type,
             size=path.stat().st_size,
-            sha256=sha256_of(path, stop=self._stop),
+            sha256=sha256_of(path, control=self._control),
             media_info=verified.media,
             verification=verified.verification,
         )

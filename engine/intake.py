@@ -7,11 +7,11 @@ end is there, one picture, the checksum. The first thing wrong ends it with the 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.control import Control
 from engine.decoding import decode, key_frames, measure
 from engine.execute import execute
 from engine.failures import RunFailed, explained
@@ -55,12 +55,12 @@ def intake(
     *,
     limits: Limits,
     on_progress: Callable[[Progress], None],
-    stop: threading.Event,
+    control: Control,
 ) -> Intake:
     """Inspect an upload; the thumbnail is left in `work_dir`.
 
     Raises Problem with the code that tells the uploader what is wrong (`not_a_video`, `no_video_stream`,
-    `input_truncated`, `unsupported_codec`, …), Problem("source_missing"), and runner.Stopped.
+    `input_truncated`, `unsupported_codec`, …), Problem("source_missing"), and Stopped.
     """
     if not source.is_file():
         raise Problem("source_missing")
@@ -68,20 +68,20 @@ def intake(
     if plain is not None:
         raise plain
     work_dir.mkdir(parents=True, exist_ok=True)
-    return _Inspection(source, work_dir, limits, ProgressReporter(on_progress), stop).run()
+    return _Inspection(source, work_dir, limits, ProgressReporter(on_progress), control).run()
 
 
 class _Inspection:
     """One upload being looked at; adds up the CPU seconds."""
 
     def __init__(
-        self, source: Path, work_dir: Path, limits: Limits, reporter: ProgressReporter, stop: threading.Event
+        self, source: Path, work_dir: Path, limits: Limits, reporter: ProgressReporter, control: Control
     ) -> None:
         self._source = source
         self._work_dir = work_dir
         self._limits = limits
         self._reporter = reporter
-        self._stop = stop
+        self._control = control
         self._cpu_seconds = 0.0
 
     def run(self) -> Intake:
@@ -108,7 +108,7 @@ class _Inspection:
         self._reporter(Progress(fraction=fraction), urgent=True)
 
     def _probe(self) -> MediaInfo:
-        probed = probe(self._source, reading=UPLOADS, limits=self._limits, stop=self._stop)
+        probed = probe(self._source, reading=UPLOADS, limits=self._limits, control=self._control)
         self._cpu_seconds += probed.cpu_seconds
         if _CUT_OFF.search(probed.warnings):
             raise RunFailed("input_truncated", log=probed.warnings)
@@ -121,7 +121,9 @@ class _Inspection:
         """Where it can be cut without encoding, for containers whose index finds the way back there."""
         if media.container not in INDEXED:
             return media
-        moments, cpu_seconds = key_frames(self._source, stream.index, limits=self._limits, stop=self._stop)
+        moments, cpu_seconds = key_frames(
+            self._source, stream.index, limits=self._limits, control=self._control
+        )
         self._cpu_seconds += cpu_seconds
         known = stream.model_copy(update={"key_frames": moments})
         video = tuple(known if other.index == stream.index else other for other in media.video)
@@ -129,7 +131,9 @@ class _Inspection:
 
     def _measured(self) -> float:
         """The duration by reading all packets: recordings from browsers do not tell theirs."""
-        duration, cpu_seconds = measure(self._source, reading=UPLOADS, limits=self._limits, stop=self._stop)
+        duration, cpu_seconds = measure(
+            self._source, reading=UPLOADS, limits=self._limits, control=self._control
+        )
         self._cpu_seconds += cpu_seconds
         return duration
 
@@ -137,7 +141,7 @@ class _Inspection:
         """Compare the end that the file claims with the last packet that is there."""
         claimed = media.start_time + media.duration
         after = max(media.start_time, claimed - _TAIL_SECONDS)
-        tail = read_tail(self._source, after, reading=UPLOADS, limits=self._limits, stop=self._stop)
+        tail = read_tail(self._source, after, reading=UPLOADS, limits=self._limits, control=self._control)
         self._cpu_seconds += tail.cpu_seconds
         if tail.encrypted:
             raise RunFailed("input_encrypted")
@@ -152,7 +156,7 @@ class _Inspection:
             self._source,
             reading=UPLOADS,
             limits=self._limits,
-            stop=self._stop,
+            control=self._control,
             start=start,
             length=_SAMPLE_SECONDS,
         )
@@ -197,7 +201,7 @@ class _Inspection:
             work_dir=self._work_dir,
             limits=self._limits,
             on_progress=lambda _: None,
-            stop=self._stop,
+            control=self._control,
         )
         self._cpu_seconds += result.cpu_seconds
         return result.artifacts[0]
@@ -206,7 +210,7 @@ class _Inspection:
         def on_bytes(done: int) -> None:
             self._reporter(Progress(fraction=0.4 + 0.59 * min(1.0, done / max(size, 1))))
 
-        return sha256_of(self._source, stop=self._stop, on_bytes=on_bytes)
+        return sha256_of(self._source, control=self._control, on_bytes=on_bytes)
 
 
 def _sane(media: MediaInfo, limits: Limits) -> VideoStream:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine import commands, runner
+from engine.control import Control
 from engine.failures import failure_of, without_paths
 from engine.progress import ProgressMeter
 from engine.types import Filter, Limits, Scalar
@@ -45,14 +45,14 @@ def measure_loudness(
     *,
     reading: Reading,
     limits: Limits,
-    stop: threading.Event,
+    control: Control,
     meter: ProgressMeter,
     target: Mapping[str, Scalar],
 ) -> Loudness:
-    """Listen to one track, `selector` as ffmpeg maps it. Raises RunFailed and runner.Stopped."""
+    """Listen to one track, `selector` as ffmpeg maps it. Raises RunFailed and Stopped."""
     listening = Filter(name=FILTER, options={**target, "print_format": "json"})
     argv = commands.listen_argv(path, selector, (listening,), reading=reading, limits=limits)
-    outcome = runner.run(argv, cwd=path.parent, limits=limits, stop=stop, meter=meter)
+    outcome = runner.run(argv, cwd=path.parent, limits=limits, control=control, meter=meter)
     log = without_paths(outcome.log, path.parent)
     if not outcome.succeeded:
         raise failure_of(outcome, limits, log=log)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,6 +13,7 @@ from typing import Any
 
 from engine import runner
 from engine.binaries import ffprobe_path
+from engine.control import Control
 from engine.failures import RunFailed, explained, without_paths
 from engine.types import (
     AudioStream,
@@ -49,12 +49,12 @@ class Probed:
     cpu_seconds: float
 
 
-def probe(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event) -> Probed:
+def probe(path: Path, *, reading: Reading, limits: Limits, control: Control) -> Probed:
     """What `path` holds. Times and rates that ffprobe does not know are None; an unknown duration is 0.
 
     Raises RunFailed with the code of what is wrong with the file (`not_a_video` when nothing is recognised,
     `unsupported_format`, `unsupported_codec`, `too_large_dimensions`, `input_truncated`, `input_encrypted`,
-    …), and runner.Stopped.
+    …), and Stopped.
     """
     argv = [
         str(ffprobe_path()), "-hide_banner", "-loglevel", "level+error",
@@ -66,7 +66,12 @@ def probe(path: Path, *, reading: Reading, limits: Limits, stop: threading.Event
         "-i", f"file:{path.absolute()}",
     ]  # fmt: skip
     outcome = runner.run(
-        argv, cwd=path.parent, limits=limits, stop=stop, seconds=limits.probe_seconds, keep_stdout=8 * 1024**2
+        argv,
+        cwd=path.parent,
+        limits=limits,
+        control=control,
+        seconds=limits.probe_seconds,
+        keep_stdout=8 * 1024**2,
     )
     log = without_paths(outcome.log, path.parent)
     if not outcome.succeeded:
@@ -90,8 +95,8 @@ class Tail:
     cpu_seconds: float
 
 
-def read_tail(path: Path, after: float, *, reading: Reading, limits: Limits, stop: threading.Event) -> Tail:
-    """Read the packets from `after` seconds on, without decoding them. Raises runner.Stopped."""
+def read_tail(path: Path, after: float, *, reading: Reading, limits: Limits, control: Control) -> Tail:
+    """Read the packets from `after` seconds on, without decoding them. Raises Stopped."""
     argv = [
         str(ffprobe_path()), "-hide_banner", "-loglevel", "level+error",
         *reading.arguments(limits),
@@ -102,7 +107,12 @@ def read_tail(path: Path, after: float, *, reading: Reading, limits: Limits, sto
         "-i", f"file:{path.absolute()}",
     ]  # fmt: skip
     outcome = runner.run(
-        argv, cwd=path.parent, limits=limits, stop=stop, seconds=limits.probe_seconds, keep_stdout=262_144
+        argv,
+        cwd=path.parent,
+        limits=limits,
+        control=control,
+        seconds=limits.probe_seconds,
+        keep_stdout=262_144,
     )
     # The first line kept may be cut in two; there are many others.
     lines = outcome.stdout.decode("ascii", "replace").splitlines()

@@ -45,7 +45,13 @@ class ProgressMeter:
         self._end = end
         self._pending = b""
         self._block: dict[str, str] = {}
+        self._started_at = time.monotonic()
+        self._held_seconds = 0.0
         self.position: tuple[float, int, int] = (0.0, 0, 0)
+
+    def held(self, seconds: float) -> None:
+        """The tool stood still for so long: its own figure of the speed, an average, is wrong from now on."""
+        self._held_seconds += seconds
 
     def feed(self, data: bytes) -> None:
         """Take what the tool wrote, in pieces of any size."""
@@ -65,7 +71,7 @@ class ProgressMeter:
         # The position is what the watchdog compares: any of the three moving is life.
         self.position = (done, frame, int(_number(block.get("total_size"))))
         share = min(1.0, max(0.0, done / self._expected))
-        speed = _number(block.get("speed", "").removesuffix("x")) or None
+        speed = self._speed(block, done)
         self._reporter(
             Progress(
                 fraction=self._begin + (self._end - self._begin) * share,
@@ -74,6 +80,13 @@ class ProgressMeter:
                 frame=frame or None,
             )
         )
+
+    def _speed(self, block: dict[str, str], done: float) -> float | None:
+        """Seconds of media for each second in which the tool could run."""
+        if not self._held_seconds:
+            return _number(block.get("speed", "").removesuffix("x")) or None
+        running = time.monotonic() - self._started_at - self._held_seconds
+        return done / max(running, 0.001) or None
 
 
 def _number(text: str | None) -> float:

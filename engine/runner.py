@@ -1,9 +1,11 @@
 """The only place that starts a media tool.
 
 One tool at a time, in the calling thread: its two pipes are read through one selector, so nothing waits on a
-full pipe and no helper thread outlives a call. While it runs, three things can end it: the stop event, the
-stall watchdog (no progress for a while, however long the whole takes) and, for probes, a wall-clock limit.
-Each kills the whole process group. If this process dies, the kernel kills the tool (`sandbox`).
+full pipe and no helper thread outlives a call. While it runs, three things can end it: its Control, the stall
+watchdog (no progress for a while, however long the whole takes) and, for probes, a wall-clock limit. Each
+kills the whole process group. While the Control says pause the group is stopped (SIGSTOP), and that time
+counts neither for the watchdog nor for the limit nor for the speed. If this process dies, the kernel kills
+the tool (`sandbox`), also one that is stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ import os
 import selectors
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,15 +23,12 @@ from pathlib import Path
 from typing import IO
 
 from engine import sandbox
+from engine.control import Control, Stopped
 from engine.progress import ProgressMeter
 from engine.types import Limits
 
 _TICK = 0.1
 _READ = 65_536
-
-
-class Stopped(Exception):
-    """The stop event was set; the tool's process group has been killed and reaped."""
 
 
 class Ending(StrEnum):
@@ -62,7 +60,7 @@ def run(
     *,
     cwd: Path,
     limits: Limits,
-    stop: threading.Event,
+    control: Control,
     meter: ProgressMeter | None = None,
     seconds: float | None = None,
     keep_stdout: int = 1024 * 1024,
@@ -70,11 +68,10 @@ def run(
     """Run a media tool to its end inside the sandbox.
 
     With a `meter`, stdout is progress and the stall watchdog is on; without one the last `keep_stdout` bytes
-    of stdout are returned. `seconds` limits the wall time. Raises Stopped when `stop` is set; every other
+    of stdout are returned. `seconds` limits the wall time. Raises Stopped when `control` says so; every other
     ending is told in the Outcome, for `failures` to judge.
     """
-    if stop.is_set():
-        raise Stopped
+    control.checkpoint()
     process = subprocess.Popen(  # noqa: S603 - argv is built by commands.py from numbers and our own names
         [*sandbox.prefix(limits), *argv],
         stdin=subprocess.DEVNULL,
@@ -85,7 +82,9 @@ def run(
         env=sandbox.environment(),
         start_new_session=True,
     )
-    child = _Child(process, limits=limits, stop=stop, meter=meter, seconds=seconds, keep_stdout=keep_stdout)
+    child = _Child(
+        process, limits=limits, control=control, meter=meter, seconds=seconds, keep_stdout=keep_stdout
+    )
     with child:
         return child.watch()
 
@@ -98,14 +97,14 @@ class _Child:
         process: subprocess.Popen[bytes],
         *,
         limits: Limits,
-        stop: threading.Event,
+        control: Control,
         meter: ProgressMeter | None,
         seconds: float | None,
         keep_stdout: int,
     ) -> None:
         self._process = process
         self._limits = limits
-        self._stop = stop
+        self._control = control
         self._meter = meter
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._stdout = _Tail(keep_stdout)
@@ -113,6 +112,7 @@ class _Child:
         self._ended_by: Ending | None = None
         self._status: int | None = None
         self._cpu_seconds = 0.0
+        self._held_at: float | None = None
         self._alive_at = time.monotonic()
         self._looked_at = self._alive_at
         self._life: tuple[object, ...] = ()
@@ -157,10 +157,14 @@ class _Child:
             self._meter.feed(data)
 
     def _judge(self) -> None:
-        """End the tool if it has to end; raises Stopped when that was asked for."""
-        if self._stop.is_set():
+        """Hold or end the tool if it has to be; raises Stopped when that was asked for."""
+        if self._control.stopped:
             raise Stopped
         now = time.monotonic()
+        if self._control.paused != (self._held_at is not None):
+            self._hold(now) if self._held_at is None else self._let_go(now, self._held_at)
+        if self._held_at is not None:
+            return
         if self._deadline is not None and now > self._deadline:
             self._end(Ending.TIMED_OUT)
         if self._meter is None or now - self._looked_at < _TICK:
@@ -173,15 +177,32 @@ class _Child:
         elif now - self._alive_at > self._limits.stall_seconds:
             self._end(Ending.STALLED)
 
+    def _hold(self, now: float) -> None:
+        self._held_at = now
+        self._signal(signal.SIGSTOP)
+
+    def _let_go(self, now: float, held_at: float) -> None:
+        """The clocks go on from where they stood."""
+        self._held_at = None
+        self._alive_at = now
+        if self._deadline is not None:
+            self._deadline += now - held_at
+        if self._meter is not None:
+            self._meter.held(now - held_at)
+        self._signal(signal.SIGCONT)
+
     def _end(self, ending: Ending) -> None:
         if self._ended_by is None:
             self._ended_by = ending
             self._kill()
 
     def _kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
         # The child is not reaped yet, so its number cannot have been given to anyone else.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, number)
 
     def _reap(self, *, block: bool) -> bool:
         """Collect the child and its own CPU time (not that of other children of this process)."""

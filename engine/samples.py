@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from pathlib import Path
 
 from engine import runner
 from engine.commands import generate_argv
+from engine.control import Control
 from engine.failures import failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.types import Limits
@@ -53,7 +53,7 @@ def sample_clip(
     )
     meter = ProgressMeter(seconds, ProgressReporter(lambda _: None))
     try:
-        outcome = runner.run(argv, cwd=path.parent, limits=limits, stop=threading.Event(), meter=meter)
+        outcome = runner.run(argv, cwd=path.parent, limits=limits, control=Control(), meter=meter)
         if not outcome.succeeded:
             raise failure_of(outcome, limits, log=without_paths(outcome.log, path.parent))
         part.replace(path)

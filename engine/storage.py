@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.runner import Stopped
+from engine.control import Control
 
 _BLOCK = 1024 * 1024
 
 
-def sha256_of(path: Path, *, stop: threading.Event, on_bytes: Callable[[int], None] | None = None) -> str:
+def sha256_of(path: Path, *, control: Control, on_bytes: Callable[[int], None] | None = None) -> str:
     """The SHA-256 of a file as hex digits; `on_bytes` is told the bytes read so far. Raises Stopped."""
     digest = hashlib.sha256()
     buffer = bytearray(_BLOCK)
@@ -21,8 +20,7 @@ def sha256_of(path: Path, *, stop: threading.Event, on_bytes: Callable[[int], No
     done = 0
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
-            if stop.is_set():
-                raise Stopped
+            control.checkpoint()
             digest.update(view[:count])
             done += count
             if on_bytes is not None:

@@ -6,10 +6,10 @@ end are decoded. The report is kept with the file, also when everything is right
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.control import Control
 from engine.decoding import Decoded, decode, measure
 from engine.failures import RunFailed
 from engine.loudness import measure_loudness
@@ -49,13 +49,13 @@ class Verified:
 class _Inspection:
     """One file being checked; gathers lines of the report and CPU seconds."""
 
-    def __init__(self, path: Path, expected: Expectation, limits: Limits, stop: threading.Event) -> None:
+    def __init__(self, path: Path, expected: Expectation, limits: Limits, control: Control) -> None:
         self.path = path
         self.expected = expected
         self.reading: Reading = PICTURES[expected.container] if expected.picture else RESULTS
         # Files of our own may be as large as the limits let them become.
         self.limits = limits
-        self.stop = stop
+        self.control = control
         self.checks: list[Check] = []
         self.cpu_seconds = 0.0
         self.log = ""
@@ -65,12 +65,12 @@ class _Inspection:
         return passed
 
 
-def verify(path: Path, output: OutputPlan, *, limits: Limits, stop: threading.Event) -> Verified:
+def verify(path: Path, output: OutputPlan, *, limits: Limits, control: Control) -> Verified:
     """Check a finished file against its plan.
 
-    Raises RunFailed("output_invalid") with the failed checks as reason, and runner.Stopped.
+    Raises RunFailed("output_invalid") with the failed checks as reason, and Stopped.
     """
-    inspection = _Inspection(path, output.expectation, limits, stop)
+    inspection = _Inspection(path, output.expectation, limits, control)
     size = path.stat().st_size if path.is_file() else 0
     media: MediaInfo | None = None
     if inspection.note("not empty", passed=size > 0, expected="more than 0 bytes", actual=f"{size} bytes"):
@@ -95,7 +95,7 @@ def _failure(inspection: _Inspection, report: Verification) -> RunFailed:
 def _probe(inspection: _Inspection) -> MediaInfo | None:
     try:
         probed = probe(
-            inspection.path, reading=inspection.reading, limits=inspection.limits, stop=inspection.stop
+            inspection.path, reading=inspection.reading, limits=inspection.limits, control=inspection.control
         )
     except RunFailed as problem:
         inspection.log += problem.log
@@ -168,7 +168,7 @@ def _listen(inspection: _Inspection, media: MediaInfo, target: float) -> None:
             f"a:{number}",
             reading=inspection.reading,
             limits=inspection.limits,
-            stop=inspection.stop,
+            control=inspection.control,
             meter=ProgressMeter(media.duration, ProgressReporter(lambda _: None)),
             target={"I": target},
         )
@@ -216,7 +216,7 @@ def _read_through(inspection: _Inspection) -> None:
 
 def _measured(inspection: _Inspection) -> float:
     duration, cpu_seconds = measure(
-        inspection.path, reading=inspection.reading, limits=inspection.limits, stop=inspection.stop
+        inspection.path, reading=inspection.reading, limits=inspection.limits, control=inspection.control
     )
     inspection.cpu_seconds += cpu_seconds
     return duration
@@ -239,7 +239,7 @@ def _decode(inspection: _Inspection, *, start: float | None, length: float | Non
         inspection.path,
         reading=inspection.reading,
         limits=inspection.limits,
-        stop=inspection.stop,
+        control=inspection.control,
         start=start,
         length=length,
     )

@@ -1,4 +1,4 @@
-"""Jobs for administrators: find, read, cancel, retry. Nothing is edited by hand."""
+"""Jobs for administrators: find, read and steer. Nothing is edited by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from jobs.models import Job, Step
-from jobs.services import job_cancel_any, job_retry_any
+from jobs.services import job_retry_any
+from jobs.steering import job_bump_any, job_cancel_any, job_pause_any, job_resume_any
 from problems import Problem
 from users.ids import public_id_is_valid
 
@@ -61,7 +62,7 @@ class JobAdmin(_ReadOnly, _Admin):
     show_full_result_count = False
     ordering = ("-id",)
     inlines = (StepInline,)
-    actions = ("cancel_selected", "retry_selected")
+    actions = ("pause_selected", "resume_selected", "bump_selected", "cancel_selected", "retry_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         return super().get_queryset(request).select_related("owner", "video", "operation")
@@ -75,6 +76,18 @@ class JobAdmin(_ReadOnly, _Admin):
             if public_id_is_valid(prefix, term):
                 return queryset.filter(**{field: term}), False
         return super().get_search_results(request, queryset, search_term)
+
+    @admin.action(description="Pause selected jobs", permissions=["steer"])
+    def pause_selected(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        self._each(request, jobs, job_pause_any, "paused")
+
+    @admin.action(description="Resume selected jobs", permissions=["steer"])
+    def resume_selected(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        self._each(request, jobs, job_resume_any, "resumed")
+
+    @admin.action(description="Put selected jobs before their owner's others", permissions=["steer"])
+    def bump_selected(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:
+        self._each(request, jobs, job_bump_any, "bumped")
 
     @admin.action(description="Cancel selected jobs", permissions=["steer"])
     def cancel_selected(self, request: HttpRequest, jobs: QuerySet[Job]) -> None:

@@ -13,11 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from jobs import selectors, services
+from jobs import selectors, services, steering
 from jobs.filters import JobFilter
 from jobs.models import Job
 from jobs.selectors import OperationWithJob
 from jobs.serializers import (
+    CancelledSerializer,
     JobSerializer,
     OperationCreateSerializer,
     OperationSerializer,
@@ -135,8 +136,37 @@ class JobLogView(APIView):
 class JobCancelView(APIView):
     @extend_schema(operation_id="cancel_job", request=None, responses=JobSerializer)
     def post(self, request: Request, job_id: str) -> Response:
-        """End a waiting or running job. Nothing of it appears afterwards."""
-        return _job(services.job_cancel(viewer=viewer_of(request), job_id=job_id))
+        """End a job that waits, runs or is paused. Nothing of it appears afterwards."""
+        return _job(steering.job_cancel(viewer=viewer_of(request), job_id=job_id))
+
+
+class JobPauseView(APIView):
+    @extend_schema(operation_id="pause_job", request=None, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """Hold back a waiting job, or hold a running one still with all it has done so far."""
+        return _job(steering.job_pause(viewer=viewer_of(request), job_id=job_id))
+
+
+class JobResumeView(APIView):
+    @extend_schema(operation_id="resume_job", request=None, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """Let a paused job go on where it stood, or wait again at the place it had."""
+        return _job(steering.job_resume(viewer=viewer_of(request), job_id=job_id))
+
+
+class JobBumpView(APIView):
+    @extend_schema(operation_id="bump_job", request=None, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """Put a waiting job before your others of the same priority. Nobody else's job moves."""
+        return _job(steering.job_bump(viewer=viewer_of(request), job_id=job_id))
+
+
+class JobsCancelView(APIView):
+    @extend_schema(operation_id="cancel_all_jobs", request=None, responses=CancelledSerializer)
+    def post(self, request: Request) -> Response:
+        """End all your jobs that wait, run or are paused."""
+        count = steering.jobs_cancel_all(viewer=viewer_of(request))
+        return Response(CancelledSerializer({"cancelled": count}).data)
 
 
 class JobRetryView(APIView):
@@ -155,7 +185,11 @@ class SocketTicketView(APIView):
         """A pass for one WebSocket, for programs that cannot send a cookie or a header with it."""
         ticket = socket_ticket_create(user=viewer_of(request))
         data = {"ticket": ticket, "expires_in": int(TICKET_LIFETIME.total_seconds())}
-        return Response(SocketTicketSerializer(data).data, status=status.HTTP_201_CREATED)
+        return Response(
+            SocketTicketSerializer(data).data,
+            status=status.HTTP_201_CREATED,
+            headers={"Cache-Control": "no-store"},  # good once; a repeated request must ask for a new one
+        )
 
 
 def _job(job: Job) -> Response:

@@ -11,6 +11,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from django.db import connection, transaction
 
 from jobs.models import SEQ_STRIDE, Job, Step
 from jobs.publish import publish_on_commit
+from users.ids import raw_id
 from videos.models import Operation
 from videos.services.operations import operation_status_set
 
@@ -58,27 +60,32 @@ _READY = """
 # that run already, and intake, which nobody waits in line for. Each arm reads the head of an index, so
 # neither a long queue nor an owner at the cap makes a claim slow.
 _BEST_OF_OWNER = f"""
-    SELECT arm.id, arm.priority FROM (
-        (SELECT s.id, s.priority FROM jobs_step s
+    SELECT arm.id, arm.priority, arm.place FROM (
+        (SELECT s.id, s.priority, s.place FROM jobs_step s
          WHERE o.running < o.cap AND s.lane = %(lane)s AND s.status = 'queued'
            AND s.owner_id = o.owner_id AND {_READY}
-         ORDER BY s.priority, s.id LIMIT 1)
+         ORDER BY s.priority, s.place LIMIT 1)
         UNION ALL
-        (SELECT s.id, s.priority FROM jobs_job r JOIN jobs_step s ON s.job_id = r.id
+        (SELECT s.id, s.priority, s.place FROM jobs_job r JOIN jobs_step s ON s.job_id = r.id
          WHERE o.running >= o.cap AND r.owner_id = o.owner_id AND r.status = 'active' AND r.type <> 'intake'
            AND s.lane = %(lane)s AND s.status = 'queued' AND {_READY}
-         ORDER BY s.priority, s.id LIMIT 1)
+         ORDER BY s.priority, s.place LIMIT 1)
         UNION ALL
-        (SELECT s.id, s.priority FROM jobs_step s
+        (SELECT s.id, s.priority, s.place FROM jobs_step s
          WHERE o.running >= o.cap AND s.lane = %(lane)s AND s.status = 'queued' AND s.kind = 'intake'
            AND s.owner_id = o.owner_id AND {_READY}
-         ORDER BY s.priority, s.id LIMIT 1)
-    ) arm ORDER BY arm.priority, arm.id LIMIT 1
+         ORDER BY s.priority, s.place LIMIT 1)
+    ) arm ORDER BY arm.priority, arm.place LIMIT 1
 """  # noqa: S608 - composed of constants
 
+# A paused job counts as long as a worker holds it still: it takes a place and memory there, and whoever
+# could pause it out of the cap could fill every worker.
 _OWNER = """
     SELECT u.id AS owner_id, COALESCE(u.concurrent_jobs_override, t.concurrent_jobs) AS cap, (
         SELECT count(*) FROM jobs_job r WHERE r.owner_id = u.id AND r.status = 'active' AND r.type <> 'intake'
+    ) + (
+        SELECT count(DISTINCT r.id) FROM jobs_step s JOIN jobs_job r ON r.id = s.job_id
+        WHERE s.owner_id = u.id AND s.status = 'active' AND r.status = 'paused'
     ) AS running
     FROM users_user u JOIN users_tier t ON t.name = u.tier_id
 """
@@ -98,7 +105,7 @@ _OWNERS = f"""
     FROM waiting w
     JOIN ({_OWNER}) o ON o.owner_id = w.owner_id
     CROSS JOIN LATERAL ({_BEST_OF_OWNER}) best
-    ORDER BY best.priority, best.id
+    ORDER BY best.priority, best.place
     LIMIT %(limit)s
 """  # noqa: S608 - composed of constants
 
@@ -152,11 +159,17 @@ def _owners_waiting(lane: str, *, limit: int) -> list[UUID]:
         return [owner for (owner,) in cursor.fetchall()]
 
 
+def claims_of_owner_lock(owner: UUID) -> None:
+    """Until the end of the transaction nobody claims a step of this owner."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('claims of ' || %s, 0))", [str(owner)])
+
+
 @transaction.atomic
 def _claim_of(owner: UUID, *, lane: str, worker: str) -> Claim | None:
+    # A statement of its own: the next one must see what those before it in line have committed.
+    claims_of_owner_lock(owner)
     with connection.cursor() as cursor:
-        # A statement of its own: the next one must see what those before it in line have committed.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('claims of ' || %s, 0))", [str(owner)])
         cursor.execute(
             _TAKE,
             {
@@ -178,6 +191,14 @@ def _claim_of(owner: UUID, *, lane: str, worker: str) -> Claim | None:
     return Claim(step_id=step_id, position=position, attempt=attempt, token=token, job=job)
 
 
+class Lease(Enum):
+    """What a worker learns when it looks at its lease."""
+
+    HELD = "held"
+    PAUSED = "held, and the work shall stand still"
+    LOST = "lost: cancelled, taken over, or the video was deleted"
+
+
 _HELD = """
     s.id = %(step)s AND s.lease_token = %(token)s AND s.status = 'active'
     AND NOT EXISTS (
@@ -186,10 +207,14 @@ _HELD = """
     )
 """
 
+_PAUSED = "(SELECT j.status = 'paused' FROM jobs_job j WHERE j.id = s.job_id)"
+
 _RENEW = f"""
     UPDATE jobs_step s SET lease_until = statement_timestamp() + %(lease)s * interval '1 second'
-    WHERE {_HELD} RETURNING 1
+    WHERE {_HELD} RETURNING {_PAUSED}
 """  # noqa: S608 - composed of constants
+
+_LOOK = f"SELECT {_PAUSED} FROM jobs_step s WHERE {_HELD}"  # noqa: S608 - composed of constants
 
 _PROGRESS = f"""
     UPDATE jobs_job SET progress = %(per_cent)s, speed = %(speed)s, eta_seconds = %(eta)s,
@@ -199,20 +224,26 @@ _PROGRESS = f"""
 """  # noqa: S608 - composed of constants
 
 
-def lease_renew(claim: Claim) -> bool:
-    """Extends the lease; False when it is lost: cancelled, taken over, or the video was deleted."""
-    return _fetch(claim, _RENEW, {}) is not None
+def lease_renew(claim: Claim) -> Lease:
+    """Extends the lease, also that of a paused job, unless it is lost."""
+    return _lease(_fetch(claim, _RENEW, {}))
 
 
-def lease_held(claim: Claim) -> bool:
+def lease_look(claim: Claim) -> Lease:
     """Whether the lease is still this worker's; writes nothing."""
-    return _fetch(claim, f"SELECT 1 FROM jobs_step s WHERE {_HELD}", {}) is not None  # noqa: S608 - constants
+    return _lease(_fetch(claim, _LOOK, {}))
+
+
+def _lease(row: tuple[Any, ...] | None) -> Lease:
+    if row is None:
+        return Lease.LOST
+    return Lease.PAUSED if row[0] else Lease.HELD
 
 
 def progress_write(
     claim: Claim, *, per_cent: float, speed: float | None, eta_seconds: float | None
 ) -> int | None:
-    """Writes the progress to the job's row and returns its new seq, or None when the lease is lost."""
+    """Writes the progress to the job's row and returns its new seq, or None: look at the lease then."""
     parameters = {"per_cent": per_cent, "speed": speed, "eta": eta_seconds, "stride": SEQ_STRIDE}
     row = _fetch(claim, _PROGRESS, parameters)
     return None if row is None else int(row[0])
@@ -229,7 +260,7 @@ def _fetch(claim: Claim, sql: str, parameters: dict[str, Any]) -> tuple[Any, ...
     common: dict[str, Any] = {
         "step": claim.step_id,
         "token": claim.token,
-        "job": UUID(hex=claim.job.id.partition("_")[2]),
+        "job": raw_id(claim.job.id),
         "lease": LEASE.total_seconds(),
     }
     with connection.cursor() as cursor:

@@ -55,6 +55,7 @@ class JobState(TypedDict):
     attempt: int
     max_attempts: int
     run_after: str | None
+    paused_at: str | None
     error: JobError | None
     queued_at: str
     started_at: str | None
@@ -120,6 +121,7 @@ def job_state(job: Job, *, queue_position: int | None = None) -> JobState:
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
         "run_after": _optional(job.run_after),
+        "paused_at": _optional(job.paused_at),
         "error": job_error(job),
         "queued_at": rfc3339(job.queued_at),
         "started_at": _optional(job.started_at),

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from django.db import InterfaceError, OperationalError, connection
 
+from engine.control import Stopped
 from engine.execute import execute
 from engine.failures import RunFailed
 from engine.intake import intake
-from engine.runner import Stopped
 from engine.types import Limits, Plan
 from jobs import dispatch, outcomes, shutdown
 from jobs.claiming import Claim, active_on_this_machine, lanes_claimable, step_claim, worker_name
@@ -28,7 +28,7 @@ from jobs.watch import Reason, Watch
 from jobs.workspace import attempt_folder
 from problems import Problem
 from videos.services.outputs import outputs_place
-from videos.storage import source_path
+from videos.storage import reserve_is_reached, source_path
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ PAUSE_BETWEEN_TRIES_TO_RECORD = 0.5
 def lane_work(*, lane: str) -> bool:
     """What a wake-up asks for: claims one step, runs it, passes the word on. Says whether there was one."""
     if shutdown.requested():
+        return False
+    if reserve_is_reached():
+        # Nothing is lost: the reconciler sends wake-ups for as long as something waits.
+        log.warning("the disk has less than its reserve free: lane %s waits", lane)
         return False
     claim = step_claim(lane=lane, worker=worker_name())
     if claim is None:
@@ -66,7 +70,7 @@ def step_run(claim: Claim) -> None:
             record = _perform(claim, folder, limits, watch)
             _insist(record, watch)
         except Stopped:
-            if watch.reason is Reason.SHUTDOWN:
+            if watch.reason in {Reason.SHUTDOWN, Reason.LONG_PAUSE}:
                 _insist(lambda: outcomes.step_hand_back(claim), watch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that this try is over
             problem, text = _problem_of(error)
@@ -79,7 +83,7 @@ def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callab
         raise Problem("source_missing")
     source = source_path(claim.job.video_id)
     if claim.job.type == Job.INTAKE:
-        found = intake(source, folder, limits=limits, on_progress=watch.progressed, stop=watch.stop)
+        found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
         return lambda: outcomes.intake_publish(claim, intake=found)
     done = execute(
         Plan.model_validate(claim.job.plan),
@@ -88,7 +92,7 @@ def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callab
         work_dir=folder,
         limits=limits,
         on_progress=watch.progressed,
-        stop=watch.stop,
+        control=watch.control,
     )
     placed = outputs_place(artifacts=done.artifacts)
     return lambda: outcomes.step_publish(claim, placed=placed, cpu_seconds=done.cpu_seconds, log=done.log)

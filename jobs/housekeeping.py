@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobs import workspace
 from jobs.models import Step
+from users.idempotency import requests_purge
 from users.services import sessions_purge
 from videos.services.uploads import uploads_expire
 from videos.services.videos import media_sweep, videos_purge
@@ -23,6 +24,7 @@ class Cleaned:
     videos: int
     files: int
     sessions: int
+    idempotency_keys: int
 
 
 def clean() -> Cleaned:
@@ -33,6 +35,7 @@ def clean() -> Cleaned:
         videos=videos_purge(),
         files=media_sweep(),
         sessions=sessions_purge(),
+        idempotency_keys=requests_purge(),
     )
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Func, Q, Value
 from django.db.models.functions import Now
 
 from users.ids import PublicIdField
@@ -39,8 +39,13 @@ class Job(models.Model):
           |  |<-- service fault, tries  | |--- content fault, or tries used up --> failed
           |  |    left (`run_after`) ---' |
           |  `---------- cancelled <------'
-          paused <--> queued
+
+        queued, active --pause--> paused --resume--> active where a worker holds a step still, else queued
+        paused --------> failed, cancelled; also completed, where the work ended as the pause arrived
         failed, cancelled --retry--> a new job of the same operation
+
+    A paused job that had started keeps its worker: the tool is stopped (SIGSTOP), the lease goes on. Where
+    the worker goes away meanwhile, the job stays paused and begins anew after it is resumed.
     """
 
     class Status(models.TextChoices):
@@ -83,7 +88,7 @@ class Job(models.Model):
     cpu_seconds = models.FloatField(default=0)
     run_after = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
-    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when, while it is paused")
     seq = models.BigIntegerField(default=SEQ_STRIDE)
 
     class Meta:
@@ -125,6 +130,11 @@ class Job(models.Model):
             models.CheckConstraint(
                 condition=~Q(status="failed") | ~Q(error_code=""), name="job_failed_says_why"
             ),
+            models.CheckConstraint(
+                condition=Q(status="paused", paused_at__isnull=False)
+                | (~Q(status="paused") & Q(paused_at=None)),
+                name="job_paused_has_time",
+            ),
             # Two runs of one operation at once would be a second encode.
             models.UniqueConstraint(
                 fields=["operation"], condition=Q(finished_at=None), name="job_one_live_per_operation"
@@ -147,6 +157,10 @@ class Step(models.Model):
         queued --claimed (lease, token)--> active --compare-and-swap on the token--> done
           ^-- lease ran out, handed back, or service fault --'|
                                    gave up, or the job ended  '--> failed / cancelled
+        queued <--the job is paused, resumed--> paused
+
+    The paused are a state of their own so that claims and places in the queue need not look at them. An
+    active step stays active while its job is paused: its worker still holds it.
 
     `lease_token` is the fencing token: each claim makes a new one, and every later write of the worker
     names it, so a worker that lost its lease changes nothing.
@@ -155,6 +169,7 @@ class Step(models.Model):
     class Status(models.TextChoices):
         QUEUED = "queued", "Waiting"
         ACTIVE = "active", "Running"
+        PAUSED = "paused", "Paused"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
@@ -170,6 +185,12 @@ class Step(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
     )
     position = models.PositiveSmallIntegerField()
+    # Where it stands in its lane, within its priority. Taken from the numbers of the ids, so that it begins
+    # in order of age; a bump deals the places of one owner's steps out anew.
+    place = models.BigIntegerField(
+        db_default=Func(Value("jobs_step_id_seq"), function="nextval", output_field=models.BigIntegerField()),
+        editable=False,
+    )
     kind = models.CharField(max_length=32)
     lane = models.CharField(max_length=8, choices=Lane)
     priority = models.PositiveSmallIntegerField(
@@ -190,25 +211,29 @@ class Step(models.Model):
         indexes: ClassVar = [
             # The claim: who waits in this lane, and the best step of each.
             models.Index(
-                fields=["lane", "owner", "priority", "id"],
+                fields=["lane", "owner", "priority", "place"],
                 name="step_claimable",
                 condition=Q(status="queued"),
             ),
             # The claim, for owners at their cap: intake runs all the same.
             models.Index(
-                fields=["lane", "owner", "priority", "id"],
+                fields=["lane", "owner", "priority", "place"],
                 name="step_intake_claimable",
                 condition=Q(status="queued", kind="intake"),
             ),
             # A job's place in the queue.
-            models.Index(fields=["lane", "priority", "id"], name="step_order", condition=Q(status="queued")),
+            models.Index(
+                fields=["lane", "priority", "place"], name="step_order", condition=Q(status="queued")
+            ),
+            # The cap of a tier: paused jobs of the owner that keep a worker.
+            models.Index(fields=["owner"], name="step_owner_running", condition=Q(status="active")),
             # The reconciler: leases that ran out.
             models.Index(fields=["lease_until"], name="step_leased", condition=Q(status="active")),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "position"], name="step_position_once"),
             models.CheckConstraint(
-                condition=Q(status__in=["queued", "active", "done", "failed", "cancelled"]),
+                condition=Q(status__in=["queued", "active", "paused", "done", "failed", "cancelled"]),
                 name="step_status_known",
             ),
             models.CheckConstraint(condition=Q(lane__in=["short", "encode"]), name="step_lane_known"),

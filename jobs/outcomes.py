@@ -108,7 +108,10 @@ def step_fail(claim: Claim, problem: Problem, *, cpu_seconds: float = 0, log: st
 
 def step_end_try(locked: Locked, step: Step, problem: Problem) -> None:
     """Decides between another try and giving up. Needs the job's lock; the step must be active."""
-    if problem.code == "disk_full":
+    if problem.code == "worker_lost" and locked.job.status == Job.Status.PAUSED:
+        # Work that stood still did not kill its worker.
+        transitions.job_requeue(locked, step, problem=problem, delay=timedelta(0), counts=False)
+    elif problem.code == "disk_full":
         transitions.job_requeue(locked, step, problem=problem, delay=DISK_FULL_DELAY, counts=False)
     elif problem.retryable and step.attempt < locked.job.max_attempts:
         delay = retry_delay(step.attempt)
@@ -120,7 +123,7 @@ def step_end_try(locked: Locked, step: Step, problem: Problem) -> None:
 
 
 def step_hand_back(claim: Claim) -> bool:
-    """Gives a step back at once, when the worker shuts down. It was no try."""
+    """Gives a step back at once: the worker shuts down, or the job is paused for too long. It was no try."""
     with transaction.atomic():
         held = _locked_and_held(claim)
         if held is None:
@@ -142,7 +145,12 @@ def _locked_and_held(claim: Claim) -> tuple[Locked, Step] | None:
     except Job.DoesNotExist:  # the account was deleted
         return None
     job = locked.job
-    if job.status != Job.Status.ACTIVE or job.video is None or job.video.deleted_at is not None:
+    # Paused as well: the work may have ended in the moment before the worker would have learnt of it.
+    if (
+        job.status not in {Job.Status.ACTIVE, Job.Status.PAUSED}
+        or job.video is None
+        or job.video.deleted_at is not None
+    ):
         return None
     steps = Step.objects.select_for_update(no_key=True)
     step = steps.filter(id=claim.step_id, lease_token=claim.token, status=Step.Status.ACTIVE).first()

@@ -32,9 +32,9 @@ def video_group(video_id: str) -> str:
     return f"jobs.{video_id}"
 
 
-def publish_on_commit(type_: JobEventType, job: Job) -> None:
+def publish_on_commit(type_: JobEventType, job: Job, *, queue_position: int | None = None) -> None:
     """Sends the state that `job` has now, once the current transaction has committed."""
-    message = job_message(type_, job_state(job))
+    message = job_message(type_, job_state(job, queue_position=queue_position))
     owner_id, video_id = job.owner_id, job.video_id
     transaction.on_commit(lambda: publish_now(message, owner_id=owner_id, video_id=video_id), robust=True)
 

@@ -96,14 +96,15 @@ def job_states(jobs: Iterable[Job]) -> list[JobState]:
     return [job_state(job, queue_position=positions.get(job.id)) for job in jobs]
 
 
-# The order in which a lane is claimed is (priority, id); what a claim leaves out for a while - the cap of
+# The order in which a lane is claimed is (priority, place); what a claim leaves out for a while - the cap of
 # its owner, a wait before the next try - does not change a place in that order.
 _POSITIONS = """
     WITH place AS (
-        SELECT id, row_number() OVER (ORDER BY priority, id) AS position
+        SELECT id, row_number() OVER (ORDER BY priority, place) AS position
         FROM jobs_step
         WHERE lane = %(lane)s AND status = 'queued'
-          AND (priority, id) <= (SELECT max(priority), max(id) FROM jobs_step WHERE id = ANY(%(steps)s))
+          AND (priority, place) <= (
+              SELECT max(priority), max(place) FROM jobs_step WHERE id = ANY(%(steps)s))
     )
     SELECT id, position FROM place WHERE id = ANY(%(steps)s)
 """

@@ -36,6 +36,7 @@ class JobSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField(help_text="Tries so far; a queued job with some waits for the next")
     max_attempts = serializers.IntegerField()
     run_after = serializers.CharField(allow_null=True, help_text="Not tried again before this time")
+    paused_at = serializers.CharField(allow_null=True, help_text="Since when, while it is paused")
     error = JobErrorSerializer(allow_null=True)
     queued_at = serializers.CharField()
     started_at = serializers.CharField(allow_null=True)
@@ -122,6 +123,10 @@ class PlanSerializer(serializers.Serializer[Plan]):
     outputs = PlannedOutputSerializer(many=True)
     estimated_size = serializers.IntegerField(allow_null=True, help_text="Bytes")
     estimated_seconds = serializers.FloatField(allow_null=True)
+
+
+class CancelledSerializer(serializers.Serializer[Any]):
+    cancelled = serializers.IntegerField(help_text="How many jobs this request ended")
 
 
 class SocketTicketSerializer(serializers.Serializer[Any]):

@@ -1,4 +1,4 @@
-"""What people do with jobs: start, cancel, retry. What workers do is in `claiming` and `outcomes`."""
+"""Starting work: operations, intake of uploads, retries. Jobs that live are steered in `steering`."""
 
 from __future__ import annotations
 
@@ -132,27 +132,6 @@ def _intake_start(video: Video) -> Job:
     return transitions.job_create(
         video=video, operation=None, priority=_priority(video.owner, None), plan=None
     )
-
-
-def job_cancel(*, viewer: User, job_id: str) -> Job:
-    """Ends a job that waits or runs; nothing of it appears after the return.
-
-    Raises Problem not_found or job_state_conflict. The intake of an upload cannot be cancelled: deleting
-    the video ends it.
-    """
-    return job_cancel_any(job_id=job_get_for(viewer, job_id).id)
-
-
-def job_cancel_any(*, job_id: str) -> Job:
-    """`job_cancel` for staff, whoever owns the job."""
-    with transaction.atomic():
-        locked = transitions.job_lock(job_id)
-        if locked.job.is_finished:
-            raise Problem("job_state_conflict", status=locked.job.status, action="cancelled")
-        if locked.job.type == Job.INTAKE:
-            raise Problem("job_state_conflict", status="inspecting an upload", action="cancelled")
-        transitions.job_cancel(locked)
-    return locked.job
 
 
 def job_retry(*, viewer: User, job_id: str) -> Job:

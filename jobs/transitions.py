@@ -109,10 +109,11 @@ def _end(locked: Locked, status: Job.Status) -> None:
     job.status = status
     job.finished_at = now
     job.duration_ms = None if job.started_at is None else round((now - job.started_at).total_seconds() * 1000)
-    job.run_after = job.speed = job.eta_seconds = None
+    job.run_after = job.paused_at = job.speed = job.eta_seconds = None
     job_save(job)
     leftovers = Step.Status.FAILED if status == Job.Status.FAILED else Step.Status.CANCELLED
-    Step.objects.filter(job=job, status__in=[Step.Status.QUEUED, Step.Status.ACTIVE]).update(
+    unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED]
+    Step.objects.filter(job=job, status__in=unfinished).update(
         status=leftovers, lease_until=None, lease_token=None, finished_at=now
     )
     if job.operation_id is not None:
@@ -126,24 +127,56 @@ def _end(locked: Locked, status: Job.Status) -> None:
 
 
 def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelta, counts: bool) -> None:
-    """Puts an active step back for another try after `delay`; `counts` says whether this one was a try."""
+    """Puts an active step back for another try after `delay`; `counts` says whether this one was a try.
+
+    A paused job stays paused; whatever it waits for then, it waits for to be resumed first.
+    """
     job, now = locked
+    paused = job.status == Job.Status.PAUSED
     if not counts:
         step.attempt -= 1
-    step.status = Step.Status.QUEUED
+    step.status = Step.Status.PAUSED if paused else Step.Status.QUEUED
     step.lease_until = step.lease_token = step.started_at = None
     step.worker = ""
     step.save(update_fields=["attempt", "status", "lease_until", "lease_token", "started_at", "worker"])
-    job.status = Job.Status.QUEUED
     job.attempt = max(Step.objects.filter(job=job).values_list("attempt", flat=True))
     job.progress = 0
     job.speed = job.eta_seconds = None
     job.run_after = now + delay if delay else None
     job.error_code, job.error_message = problem.code, problem.detail
+    if paused:
+        job_save(job)
+        publish_on_commit("job.paused", job)
+        return
+    job.status = Job.Status.QUEUED
     job_save(job)
     publish_on_commit("job.retrying", job)
     seconds = delay.total_seconds()
     wake_on_commit(step.lane, delay=seconds or None)
+
+
+def job_pause(locked: Locked) -> None:
+    """Nothing of it starts any more. The worker of a running step finds out within a second."""
+    job = locked.job
+    job.status, job.paused_at = Job.Status.PAUSED, locked.now
+    job.speed = job.eta_seconds = None
+    job_save(job)
+    Step.objects.filter(job=job, status=Step.Status.QUEUED).update(status=Step.Status.PAUSED)
+    publish_on_commit("job.paused", job)
+
+
+def job_resume(locked: Locked) -> None:
+    """Goes on where a worker holds a step still, else waits at the place it had."""
+    job = locked.job
+    held = Step.objects.filter(job=job, status=Step.Status.ACTIVE).exists()
+    job.status, job.paused_at = Job.Status.ACTIVE if held else Job.Status.QUEUED, None
+    job_save(job)
+    waiting = Step.objects.filter(job=job, status=Step.Status.PAUSED)
+    lanes = set(waiting.values_list("lane", flat=True))
+    waiting.update(status=Step.Status.QUEUED)
+    publish_on_commit("job.started" if held else "job.queued", job)
+    for lane in lanes:
+        wake_on_commit(lane)
 
 
 def job_save(job: Job) -> None:
@@ -165,6 +198,7 @@ def job_save(job: Job) -> None:
             "cpu_seconds",
             "run_after",
             "cancel_requested_at",
+            "paused_at",
             "seq",
         ]
     )

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from engine.types import MediaInfo
-from jobs import selectors, services, statistics
+from jobs import selectors, services, statistics, steering
 from jobs.forms import JobsFilter, OperationForm
 from jobs.models import Job
 from problems import Problem
@@ -89,7 +89,8 @@ def jobs(request: HttpRequest) -> HttpResponse:
     if status := narrowing.chosen("status"):
         found = found.filter(finished_at=None) if status == JobsFilter.LIVE else found.filter(status=status)
     page = page_of(found.order_by("-id"), request.GET.get("page", ""), size=PAGE_SIZE)
-    return render(request, "jobs/jobs.html", {"page": page, "filter": narrowing})
+    live = selectors.jobs_for(viewer_of(request)).filter(finished_at=None).exists()
+    return render(request, "jobs/jobs.html", {"page": page, "filter": narrowing, "live": live})
 
 
 @login_required
@@ -124,9 +125,42 @@ def job_log(request: HttpRequest, job_id: str) -> HttpResponse:
 @login_required
 @require_POST
 def job_cancel(request: HttpRequest, job_id: str) -> HttpResponse:
-    """Stop a job that waits or runs."""
-    cancelled = services.job_cancel(viewer=viewer_of(request), job_id=job_id)
+    """End a job that waits, runs or is paused."""
+    cancelled = steering.job_cancel(viewer=viewer_of(request), job_id=job_id)
     return _after_change(request, cancelled, "The job is cancelled.")
+
+
+@login_required
+@require_POST
+def job_pause(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Hold a job still that waits or runs."""
+    paused = steering.job_pause(viewer=viewer_of(request), job_id=job_id)
+    return _after_change(request, paused, "The job is paused.")
+
+
+@login_required
+@require_POST
+def job_resume(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Let a paused job go on."""
+    resumed = steering.job_resume(viewer=viewer_of(request), job_id=job_id)
+    return _after_change(request, resumed, "The job goes on.")
+
+
+@login_required
+@require_POST
+def job_bump(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Put a waiting job before the viewer's others."""
+    bumped = steering.job_bump(viewer=viewer_of(request), job_id=job_id)
+    return _after_change(request, bumped, "It is the next of your jobs.")
+
+
+@login_required
+@require_POST
+def jobs_cancel(request: HttpRequest) -> HttpResponse:
+    """End every job of the viewer that waits, runs or is paused."""
+    count = steering.jobs_cancel_all(viewer=viewer_of(request))
+    messages.success(request, f"{count} {'job is' if count == 1 else 'jobs are'} cancelled.")
+    return redirect("jobs")
 
 
 @login_required

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Self
 
+from django.conf import settings
 from django.db import Error as DatabaseTrouble
 from django.db import connection
 
+from engine.control import Control
 from engine.types import Progress
 from jobs import claiming, shutdown
-from jobs.claiming import Claim
+from jobs.claiming import Claim, Lease
 from jobs.events import job_message, job_state
 from jobs.models import SEQ_STRIDE
 from jobs.publish import publish_now
@@ -39,18 +41,20 @@ class Reason(StrEnum):
     LOST = "the lease is lost"
     UNREACHABLE = "PostgreSQL did not answer for too long"
     SHUTDOWN = "the worker shuts down"
+    LONG_PAUSE = "the job is paused for so long that others may have the place"
 
 
 class Watch:
-    """Keeps a claim while its `with` block runs. `stop` is set when the work must end at once."""
+    """Keeps a claim while its `with` block runs, and tells the work through `control` to stop or to wait."""
 
     def __init__(self, claim: Claim) -> None:
-        self.stop = threading.Event()
+        self.control = Control()
         self.reason: Reason | None = None
         self._claim = claim
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._renewed_at = time.monotonic()
+        self._paused_at: float | None = None
         self._progress: Progress | None = None
         self._published: Progress | None = None
         self._written: Progress | None = None
@@ -88,31 +92,43 @@ class Watch:
             if self.reason is None and not self._over.is_set():
                 self.reason = reason
                 log.info("step %s of job %s is stopped: %s", self._claim.step_id, self._claim.job.id, reason)
-        self.stop.set()
+        self.control.stop()
 
     def _keep(self) -> None:
         asked_at = time.monotonic()
         try:
-            held = self._ask(asked_at)
+            lease = self._ask(asked_at)
         except DatabaseTrouble as error:
             log.warning("step %s: the lease could not be looked at: %s", self._claim.step_id, error)
             return
         finally:
             # Back to the pool: nobody keeps a connection while a tool runs.
             connection.close()
-        if not held:
+        if lease is Lease.LOST:
             self._end(Reason.LOST)
+        elif lease is Lease.PAUSED:
+            self._hold_still(asked_at)
+        elif self._paused_at is not None:
+            self._paused_at = None
+            self.control.resume()
 
-    def _ask(self, asked_at: float) -> bool:
+    def _hold_still(self, now: float) -> None:
+        if self._paused_at is None:
+            self._paused_at = now
+            self.control.pause()
+        elif now - self._paused_at > settings.PAUSE_KEEPS_WORKER_SECONDS:
+            self._end(Reason.LONG_PAUSE)
+
+    def _ask(self, asked_at: float) -> Lease:
         """One statement, that of the most use."""
         if asked_at - self._renewed_at >= RENEW_EVERY:
-            held = claiming.lease_renew(self._claim)
-            if held:
+            lease = claiming.lease_renew(self._claim)
+            if lease is not Lease.LOST:
                 self._renewed_at = asked_at
-            return held
+            return lease
         progress = self._progress
-        if progress is None or progress == self._written:
-            return claiming.lease_held(self._claim)
+        if progress is None or progress == self._written or self.control.paused:
+            return claiming.lease_look(self._claim)
         seq = claiming.progress_write(
             self._claim,
             per_cent=per_cent(progress),
@@ -120,17 +136,19 @@ class Watch:
             eta_seconds=progress.eta_seconds,
         )
         if seq is None:
-            return False
+            return claiming.lease_look(self._claim)
         self._written = progress
         with self._lock:
             self._row_seq, self._messages = seq, 0
-        return True
+        return Lease.HELD
 
     def _pulse(self) -> None:
         if shutdown.requested():
             self._end(Reason.SHUTDOWN)
         elif time.monotonic() - self._renewed_at > SILENCE_LIMIT:
             self._end(Reason.UNREACHABLE)
+        elif self.control.paused:
+            return
         elif self._progress is not None and self._progress != self._published:
             self._publish(self._progress)
 

@@ -31,6 +31,8 @@ from users.serializers import (
 )
 from users.viewer import viewer_of
 
+# No cache keeps such an answer, and neither does the store of replies to repeated requests.
+SECRET = {"Cache-Control": "no-store"}
 NO_CONTENT = {204: OpenApiResponse(description="Done.")}
 
 
@@ -68,7 +70,8 @@ class LoginView(APIView):
         if user is None:
             raise Problem("invalid_credentials")
         token, text = services.token_create(user=user, name="login", lifetime=services.LOGIN_TOKEN_LIFETIME)
-        return Response(LoginResultSerializer({"token": text, "expires_at": token.expiry, "user": user}).data)
+        data = LoginResultSerializer({"token": text, "expires_at": token.expiry, "user": user}).data
+        return Response(data, headers=SECRET)
 
 
 class LogoutView(APIView):
@@ -146,7 +149,7 @@ class TokensView(APIView):
             lifetime=timedelta(days=form.validated_data["expires_in_days"]),
         )
         data = TokenCreatedSerializer(token, context={"text": text}).data
-        return Response(data, status=status.HTTP_201_CREATED)
+        return Response(data, status=status.HTTP_201_CREATED, headers=SECRET)
 
 
 def _token(request: Request) -> ApiToken | None:

@@ -40,6 +40,11 @@ def public_id_is_valid(prefix: str, value: str) -> bool:
     return re.fullmatch(rf"{prefix}_[0-9a-f]{{32}}", value) is not None
 
 
+def raw_id(public_id: str) -> uuid.UUID:
+    """What the database has for a valid public id, for SQL written by hand."""
+    return uuid.UUID(hex=public_id.rpartition("_")[2])
+
+
 class PublicIdField(_UUIDField):
     """A UUID column whose Python value is the prefixed public id."""
 

@@ -145,3 +145,29 @@ class SocketTicket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} until {self.expires_at:%H:%M:%S}"
+
+
+class IdempotencyKey(models.Model):
+    """A POST that its caller named, so that it can be repeated: running while `status` is empty, then the
+    reply. See `users.idempotency`."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="Keyed digest of method, address and body")
+    token = models.UUIDField(help_text="Which try has the key")
+    status = models.PositiveSmallIntegerField(null=True, blank=True, help_text="HTTP status of the reply")
+    headers = models.JSONField(default=dict, blank=True)
+    body = models.BinaryField(null=True, blank=True, help_text="Empty for a reply that holds a secret")
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_once"),
+            models.CheckConstraint(
+                condition=models.Q(status=None) | models.Q(status__gte=200, status__lt=500),
+                name="idempotency_reply_settles",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.user_id}"

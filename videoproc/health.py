@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable
 
 import redis
@@ -18,6 +17,7 @@ from kombu.exceptions import KombuError
 from engine import sandbox
 from videoproc import env
 from videoproc.celery import app
+from videos.storage import reserve_is_reached
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +61,7 @@ def _broker() -> str:
 
 
 def _disk() -> str:
-    free = shutil.disk_usage(settings.MEDIA).free
-    return "ok" if free > settings.DISK_RESERVE_BYTES else "failed: below the reserve"
+    return "failed: below the reserve" if reserve_is_reached() else "ok"
 
 
 def _workers() -> str:

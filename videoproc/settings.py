@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "videoproc.problem_responses.ProblemMiddleware",
+    "videoproc.idempotency.IdempotencyMiddleware",
 ]
 
 ROOT_URLCONF = "videoproc.urls"
@@ -221,6 +222,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "videoproc.idempotency.document_keys",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "VideoStatusEnum": "videos.models.Video.Status",
         "OperationStatusEnum": "videos.models.Operation.Status",
@@ -275,6 +280,8 @@ UPLOAD_LIFETIME = timedelta(days=7)
 TRASH_LIFETIME = timedelta(days=7)
 # Below this much free space nothing new is taken in, and no step starts.
 DISK_RESERVE_BYTES = env.integer("VIDEOPROC_DISK_RESERVE_MB", 512, minimum=0, maximum=10**9) * 1024**2
+# A paused job keeps its worker, and what it has done, for so long; then another job may have the place.
+PAUSE_KEEPS_WORKER_SECONDS = 60 * env.integer("VIDEOPROC_PAUSE_MINUTES", 60, minimum=0, maximum=10**5)
 SAMPLE_CLIP = MEDIA / "samples" / "clip.mp4"
 
 # --- Language and time ------------------------------------------------------------------------------

@@ -90,8 +90,14 @@ def output_discard(output_id: str) -> None:
 def room_check(needed: int) -> None:
     """Raises `storage_full` where writing `needed` more bytes would eat into the disk's reserve."""
     _make_folder(_folder("uploads"))
-    if shutil.disk_usage(settings.MEDIA).free - needed < settings.DISK_RESERVE_BYTES:
+    if reserve_is_reached(needed):
         raise Problem("storage_full")
+
+
+def reserve_is_reached(needed: int = 0) -> bool:
+    """Whether `needed` more bytes would leave less free space than the disk's reserve."""
+    free: int = shutil.disk_usage(settings.MEDIA).free
+    return free - needed < settings.DISK_RESERVE_BYTES
 
 
 def entries(kind: str, *, untouched_since: float) -> Iterator[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import struct
-import threading
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from engine.control import Control
 from engine.probe import probe
 from engine.samples import sample_clip
 from engine.types import Limits
@@ -84,7 +84,7 @@ def test_sign_up_upload_resize_watch_play_and_download(page: Page, clip: Path, t
     target = tmp_path / "source"
     waiting.value.save_as(target)
     assert waiting.value.suggested_filename == "holiday film - resize.mp4"
-    media = probe(target, reading=RESULTS, limits=Limits(), stop=threading.Event()).media
+    media = probe(target, reading=RESULTS, limits=Limits(), control=Control()).media
     assert media.main_video is not None
     assert (media.main_video.display_width, media.main_video.display_height) == (1280, 720)
     assert media.duration == pytest.approx(12, abs=0.1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from engine.catalogue import parameters_for, plan_for
+from engine.control import Control
 from engine.execute import StepResult, execute
 from engine.probe import probe
 from engine.types import Limits, MediaInfo, Plan, Progress
@@ -34,7 +34,7 @@ def look(limits: Limits) -> Callable[[Path], MediaInfo]:
     """Probe a file as an upload."""
 
     def look(path: Path) -> MediaInfo:
-        return probe(path, reading=UPLOADS, limits=limits, stop=threading.Event()).media
+        return probe(path, reading=UPLOADS, limits=limits, control=Control()).media
 
     return look
 
@@ -60,7 +60,7 @@ def perform(plan: MakePlan, limits: Limits, tmp_path: Path) -> Perform:
         *,
         on_progress: Callable[[Progress], None] = lambda _: None,
         limits: Limits = limits,
-        stop: threading.Event | None = None,
+        control: Control | None = None,
     ) -> StepResult:
         return execute(
             plan(type_, raw, source),
@@ -69,7 +69,7 @@ def perform(plan: MakePlan, limits: Limits, tmp_path: Path) -> Perform:
             work_dir=tmp_path / "work",
             limits=limits,
             on_progress=on_progress,
-            stop=stop or threading.Event(),
+            control=control or Control(),
         )
 
     return perform

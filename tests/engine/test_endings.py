@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.control import Control, Stopped
 from engine.execute import StepResult, execute
 from engine.failures import RunFailed
-from engine.runner import Stopped
 from engine.types import Limits
 from engine.verify import verify
 from tests.engine.clips import Clips
@@ -47,14 +47,12 @@ def eventually(condition: Callable[[], object], seconds: float = 10.0) -> bool:
 
 
 @pytest.fixture
-def started(
-    clips: Clips, perform: Perform
-) -> Iterator[Callable[..., tuple[Future[StepResult], threading.Event]]]:
+def started(clips: Clips, perform: Perform) -> Iterator[Callable[..., tuple[Future[StepResult], Control]]]:
     """Start a heavy encode in a thread and wait until it makes progress."""
-    stop = threading.Event()
+    control = Control()
     with ThreadPoolExecutor(1) as pool:
 
-        def start(**options: object) -> tuple[Future[StepResult], threading.Event]:
+        def start(**options: object) -> tuple[Future[StepResult], Control]:
             moving = threading.Event()
             future = pool.submit(
                 perform,
@@ -62,23 +60,23 @@ def started(
                 HEAVY,
                 clips.long(),
                 on_progress=lambda _: moving.set(),
-                stop=stop,
+                control=control,
                 **options,
             )
             assert moving.wait(20)
-            return future, stop
+            return future, control
 
         yield start
-        stop.set()
+        control.stop()
 
 
 def test_stop_kills_ffmpeg_within_a_second(
-    started: Callable[..., tuple[Future[StepResult], threading.Event]],
+    started: Callable[..., tuple[Future[StepResult], Control]],
 ) -> None:
-    future, stop = started()
+    future, control = started()
     (ffmpeg,) = encoders()
     asked_at = time.monotonic()
-    stop.set()
+    control.stop()
     with pytest.raises(Stopped):
         future.result(timeout=5)
     assert time.monotonic() - asked_at < 1.0
@@ -87,7 +85,7 @@ def test_stop_kills_ffmpeg_within_a_second(
 
 
 def test_a_stalled_encoder_is_ended(
-    started: Callable[..., tuple[Future[StepResult], threading.Event]],
+    started: Callable[..., tuple[Future[StepResult], Control]],
 ) -> None:
     future, _ = started(limits=Limits(stall_seconds=1.0))
     (ffmpeg,) = encoders()
@@ -98,7 +96,35 @@ def test_a_stalled_encoder_is_ended(
     assert not encoders()
 
 
-def test_a_killed_encoder_is_told(started: Callable[..., tuple[Future[StepResult], threading.Event]]) -> None:
+def test_a_paused_encoder_stands_still_and_goes_on(
+    started: Callable[..., tuple[Future[StepResult], Control]],
+) -> None:
+    """Longer than the watchdog waits; it neither fires nor counts that time."""
+    future, control = started(limits=Limits(stall_seconds=2.0))
+    (ffmpeg,) = encoders()
+    control.pause()
+    assert eventually(lambda: ffmpeg.status() == psutil.STATUS_STOPPED, 1)
+    used = ffmpeg.cpu_times().user
+    time.sleep(3.0)
+    assert ffmpeg.cpu_times().user == used
+    assert not future.done()
+    control.resume()
+    assert eventually(lambda: ffmpeg.cpu_times().user > used, 5)
+    assert not future.done()
+
+
+def test_stop_ends_a_paused_encoder(started: Callable[..., tuple[Future[StepResult], Control]]) -> None:
+    future, control = started()
+    (ffmpeg,) = encoders()
+    control.pause()
+    assert eventually(lambda: ffmpeg.status() == psutil.STATUS_STOPPED, 1)
+    control.stop()
+    with pytest.raises(Stopped):
+        future.result(timeout=2)
+    assert not ffmpeg.is_running()
+
+
+def test_a_killed_encoder_is_told(started: Callable[..., tuple[Future[StepResult], Control]]) -> None:
     future, _ = started()
     (ffmpeg,) = encoders()
     ffmpeg.kill()
@@ -112,13 +138,14 @@ def test_ffmpeg_dies_with_its_worker(clips: Clips, plan: MakePlan, tmp_path: Pat
     source = clips.long()
     (tmp_path / "plan.json").write_text(plan("resize", HEAVY, source).model_dump_json())
     program = textwrap.dedent("""
-        import sys, threading
+        import sys
         from pathlib import Path
+        from engine.control import Control
         from engine.execute import execute
         from engine.types import Limits, Plan
         plan = Plan.model_validate_json(Path(sys.argv[1]).read_text())
         execute(plan, 0, source=Path(sys.argv[2]), work_dir=Path(sys.argv[3]), limits=Limits(),
-                on_progress=lambda _: None, stop=threading.Event())
+                on_progress=lambda _: None, control=Control())
     """)
     arguments = [tmp_path / "plan.json", source, tmp_path / "work"]
     root = Path(__file__).parents[2]
@@ -173,7 +200,7 @@ def test_an_exit_status_is_no_proof(clips: Clips, plan: MakePlan, limits: Limits
             work_dir=tmp_path,
             limits=limits,
             on_progress=lambda _: None,
-            stop=threading.Event(),
+            control=Control(),
         )
     assert caught.value.code == "output_invalid"
     assert "$ ffmpeg" in caught.value.log
@@ -202,7 +229,7 @@ def test_verification_bites(
     artifact.path.write_bytes(damage(artifact.path.read_bytes()))
     output = plan("resize", {"width": 160}, source).outputs[0]
     with pytest.raises(RunFailed, match=complaint) as caught:
-        verify(artifact.path, output, limits=limits, stop=threading.Event())
+        verify(artifact.path, output, limits=limits, control=Control())
     assert caught.value.code == "output_invalid"
 
 
@@ -213,4 +240,4 @@ def test_verification_sees_a_wrong_picture_size(
     (artifact,) = perform("resize", {"width": 160}, source).artifacts
     other = plan("resize", {"width": 180}, source).outputs[0]
     with pytest.raises(RunFailed, match="picture size should be 180x102 and is 160x90"):
-        verify(artifact.path, other, limits=limits, stop=threading.Event())
+        verify(artifact.path, other, limits=limits, control=Control())

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from engine.control import Control, Stopped
 from engine.intake import Intake, intake
-from engine.runner import Stopped
 from engine.types import Limits, Progress
 from problems import Problem
 from tests.engine.clips import CONTAINERS, H264, SECONDS, Clips, picture, sound
@@ -25,10 +24,10 @@ def take_in(tmp_path: Path, limits: Limits) -> TakeIn:
         *,
         on_progress: Callable[[Progress], None] = lambda _: None,
         limits: Limits = limits,
-        stop: threading.Event | None = None,
+        control: Control | None = None,
     ) -> Intake:
         return intake(
-            source, tmp_path / "work", limits=limits, on_progress=on_progress, stop=stop or threading.Event()
+            source, tmp_path / "work", limits=limits, on_progress=on_progress, control=control or Control()
         )
 
     return take_in
@@ -241,7 +240,7 @@ def test_texts_in_a_file_are_cleaned(clips: Clips, take_in: TakeIn) -> None:
 
 
 def test_a_stopped_intake_stops(clips: Clips, take_in: TakeIn) -> None:
-    stop = threading.Event()
-    stop.set()
+    control = Control()
+    control.stop()
     with pytest.raises(Stopped):
-        take_in(clips.container("mp4"), stop=stop)
+        take_in(clips.container("mp4"), control=control)

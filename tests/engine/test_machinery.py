@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from engine import commands, runner, sandbox
 from engine.binaries import ffmpeg_path, ffprobe_path
+from engine.control import Control
 from engine.failures import explained, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.samples import sample_clip
@@ -55,7 +57,7 @@ def test_a_tool_gets_limits_and_no_secrets(monkeypatch: pytest.MonkeyPatch, tmp_
     values = "sorted(os.environ), r.getrlimit(r.RLIMIT_AS)[0], os.nice(0), os.getsid(0) == os.getpid()"
     script = f"import os, resource as r; print({values})"
     limits = Limits(memory_bytes=3_000_000_000, nice=7)
-    outcome = runner.run([sys.executable, "-c", script], cwd=tmp_path, limits=limits, stop=threading.Event())
+    outcome = runner.run([sys.executable, "-c", script], cwd=tmp_path, limits=limits, control=Control())
     text = outcome.stdout.decode()
     assert "hush" not in text
     assert "VIDEOPROC" not in text
@@ -70,7 +72,7 @@ def test_messages_without_end_do_not_fill_the_memory(tmp_path: Path) -> None:
         [sys.executable, "-c", script],
         cwd=tmp_path,
         limits=Limits(log_bytes=5000),
-        stop=threading.Event(),
+        control=Control(),
         keep_stdout=7000,
     )
     assert outcome.succeeded
@@ -78,17 +80,15 @@ def test_messages_without_end_do_not_fill_the_memory(tmp_path: Path) -> None:
 
 
 def test_a_probe_has_a_time_limit(tmp_path: Path) -> None:
-    outcome = runner.run(
-        ["/bin/sleep", "30"], cwd=tmp_path, limits=Limits(), stop=threading.Event(), seconds=0.3
-    )
+    outcome = runner.run(["/bin/sleep", "30"], cwd=tmp_path, limits=Limits(), control=Control(), seconds=0.3)
     assert outcome.ending is runner.Ending.TIMED_OUT
 
 
 def test_cpu_seconds_are_those_of_the_tool(tmp_path: Path) -> None:
     burn = "import time\nwhile time.process_time() < 0.4: pass"
-    outcome = runner.run([sys.executable, "-c", burn], cwd=tmp_path, limits=Limits(), stop=threading.Event())
+    outcome = runner.run([sys.executable, "-c", burn], cwd=tmp_path, limits=Limits(), control=Control())
     assert 0.4 <= outcome.cpu_seconds < 1.5
-    idle = runner.run(["/bin/sleep", "0.1"], cwd=tmp_path, limits=Limits(), stop=threading.Event())
+    idle = runner.run(["/bin/sleep", "0.1"], cwd=tmp_path, limits=Limits(), control=Control())
     assert idle.cpu_seconds < 0.1
 
 
@@ -165,3 +165,30 @@ def test_the_sample_clip(tmp_path: Path, look: Callable[[Path], MediaInfo]) -> N
     assert media.duration == pytest.approx(1.0, abs=0.1)
     assert (media.video[0].codec, media.audio[0].codec) == ("h264", "aac")
     assert list(folder.iterdir()) == [path]
+
+
+def test_time_held_still_is_no_time_of_the_run() -> None:
+    """ffmpeg's own figure is an average over all its life, a pause included."""
+    seen: list[Progress] = []
+    meter = ProgressMeter(10.0, ProgressReporter(seen.append))
+    time.sleep(0.5)
+    meter.held(0.3)
+    meter.feed(b"out_time_us=4000000\nspeed=0.01x\nprogress=continue\n")
+    assert seen[0].speed is not None
+    assert 4.0 / 0.3 < seen[0].speed <= 4.0 / 0.2
+    assert seen[0].eta_seconds == pytest.approx(6.0 / seen[0].speed)
+
+
+def test_a_limit_of_time_does_not_count_a_pause(tmp_path: Path) -> None:
+    control = Control()
+    control.pause()
+    resume = threading.Timer(1.0, control.resume)
+    pause_later = threading.Timer(1.2, control.pause)
+    resume_again = threading.Timer(2.4, control.resume)
+    for timer in (resume, pause_later, resume_again):
+        timer.start()
+    began = time.monotonic()
+    argv = ["/bin/sleep", "0.5"]
+    outcome = runner.run(argv, cwd=tmp_path, limits=Limits(), control=control, seconds=1.0)
+    assert outcome.succeeded
+    assert time.monotonic() - began > 2.0

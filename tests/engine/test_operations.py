@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.catalogue import parameters_for, plan_for
+from engine.control import Control
 from engine.execute import execute
 from engine.types import Limits, MediaInfo, Progress
 from problems import Problem
@@ -269,6 +269,6 @@ def test_a_source_that_is_gone(clips: Clips, look: Callable[[Path], MediaInfo], 
             work_dir=tmp_path,
             limits=Limits(),
             on_progress=lambda _: None,
-            stop=threading.Event(),
+            control=Control(),
         )
     assert caught.value.code == "source_missing"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
 from engine.catalogue import parameters_for, plan_for
+from engine.control import Control
 from engine.execute import execute
 from engine.intake import intake
 from engine.types import Artifact, Limits, MediaInfo, Plan
@@ -86,14 +86,14 @@ def performed(source: Path, tmp_path: Path, limits: Limits, wish: dict[str, obje
         work_dir=tmp_path / "work",
         limits=limits,
         on_progress=lambda _: None,
-        stop=threading.Event(),
+        control=Control(),
     )
     return plan, only(result)
 
 
 def taken_in(source: Path, tmp_path: Path) -> MediaInfo:
     return intake(
-        source, tmp_path / "intake", limits=Limits(), on_progress=lambda _: None, stop=threading.Event()
+        source, tmp_path / "intake", limits=Limits(), on_progress=lambda _: None, control=Control()
     ).media
 
 

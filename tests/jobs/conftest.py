@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import redis
 from django.conf import settings as django_settings
 from django.db import connection
 
+from engine.control import Control
 from engine.intake import intake
 from engine.samples import sample_clip
 from engine.types import Limits, MediaInfo
@@ -38,7 +38,7 @@ class Clip(NamedTuple):
 def _clip(folder: Path, **shape: Any) -> Clip:
     path = folder / "clip.mp4"
     sample_clip(path, width=320, height=180, fps=24, **shape)
-    found = intake(path, folder / "work", limits=Limits(), on_progress=lambda _: None, stop=threading.Event())
+    found = intake(path, folder / "work", limits=Limits(), on_progress=lambda _: None, control=Control())
     return Clip(path, found.media, found.sha256)
 
 

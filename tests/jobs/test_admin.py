@@ -73,6 +73,18 @@ def test_cancels_and_retries_and_says_what_it_skipped(admin: Client, video: Vide
     assert Job.objects.filter(status="queued", operation=waiting.operation).count() == 1
 
 
+def test_pauses_resumes_and_bumps(admin: Client, video: Video, submit: Submit) -> None:
+    first, second = submit(video, width=160), submit(video, width=162)
+    assert "1 job was bumped." in act(admin, "bump_selected", second)
+    assert "2 jobs were paused." in act(admin, "pause_selected", first, second)
+    assert "1 skipped: A job that is paused cannot be bumped." in act(admin, "bump_selected", first)
+    assert "2 jobs were resumed." in act(admin, "resume_selected", first, second)
+    assert "1 skipped: A job that is queued cannot be resumed." in act(admin, "resume_selected", first)
+    assert lane_work(lane="encode")
+    second.refresh_from_db()
+    assert second.status == Job.Status.COMPLETED
+
+
 def test_staff_who_may_only_look_cannot_steer(alice: User, video: Video, submit: Submit) -> None:
     job = submit(video)
     alice.is_staff = True
@@ -82,6 +94,7 @@ def test_staff_who_may_only_look_cannot_steer(alice: User, video: Video, submit:
     client.force_login(alice)
 
     assert client.get("/admin/jobs/job/").status_code == 200
-    act(client, "cancel_selected", job)
-    job.refresh_from_db()
-    assert job.status == Job.Status.QUEUED
+    for action in ("cancel_selected", "pause_selected"):
+        act(client, action, job)
+        job.refresh_from_db()
+        assert job.status == Job.Status.QUEUED

@@ -12,7 +12,7 @@ from jobs.claiming import step_claim
 from jobs.execution import lane_work
 from jobs.models import Job
 from jobs.serializers import JobSerializer
-from jobs.services import job_cancel
+from jobs.steering import job_cancel
 from jobs.transitions import job_create
 from tests.conftest import client_of
 from tests.jobs.conftest import Clip, Submit, video_make
@@ -260,11 +260,34 @@ class TestSteering:
         assert again.json()["id"] != job.id
         assert post(alices_client, f"jobs/{again.json()['id']}/retry").status_code == 409
 
-    @pytest.mark.parametrize("action", ["pause", "resume", "bump"])
-    def test_knows_no_other_action(
-        self, alices_client: APIClient, video: Video, submit: Submit, action: str
-    ) -> None:
-        assert post(alices_client, f"jobs/{submit(video).id}/{action}").status_code == 404
+    def test_pause_and_resume(self, alices_client: APIClient, video: Video, submit: Submit) -> None:
+        job = submit(video)
+        paused = post(alices_client, f"jobs/{job.id}/pause").json()
+        assert (paused["status"], paused["queue_position"]) == ("paused", None)
+        assert paused["paused_at"] is not None
+        conflict = post(alices_client, f"jobs/{job.id}/pause")
+        assert (conflict.status_code, conflict.json()["code"]) == (409, "job_state_conflict")
+
+        resumed = post(alices_client, f"jobs/{job.id}/resume").json()
+        assert (resumed["status"], resumed["queue_position"], resumed["paused_at"]) == ("queued", 1, None)
+        assert post(alices_client, f"jobs/{job.id}/resume").status_code == 409
+
+    def test_bump(self, alices_client: APIClient, video: Video, submit: Submit) -> None:
+        first, second = submit(video, width=160), submit(video, width=162)
+        assert post(alices_client, f"jobs/{second.id}/bump").json()["queue_position"] == 1
+        assert get(alices_client, f"jobs/{first.id}").json()["queue_position"] == 2
+        post(alices_client, f"jobs/{first.id}/pause")
+        assert post(alices_client, f"jobs/{first.id}/bump").status_code == 409
+
+    def test_cancel_all(self, alices_client: APIClient, video: Video, submit: Submit) -> None:
+        for width in (160, 162):
+            submit(video, width=width)
+        answer = post(alices_client, "jobs/cancel")
+        assert (answer.status_code, answer.json()) == (200, {"cancelled": 2})
+        assert post(alices_client, "jobs/cancel").json() == {"cancelled": 0}
+
+    def test_knows_no_other_action(self, alices_client: APIClient, video: Video, submit: Submit) -> None:
+        assert post(alices_client, f"jobs/{submit(video).id}/hurry").status_code == 404
 
 
 class TestDoors:
@@ -278,6 +301,9 @@ class TestDoors:
             ("get", f"jobs/{job.id}"),
             ("get", f"jobs/{job.id}/log"),
             ("post", f"jobs/{job.id}/cancel"),
+            ("post", f"jobs/{job.id}/pause"),
+            ("post", f"jobs/{job.id}/resume"),
+            ("post", f"jobs/{job.id}/bump"),
             ("post", f"jobs/{job.id}/retry"),
         ]
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models.functions import Now
 
-from jobs.claiming import Claim, lanes_claimable, lease_held, lease_renew, progress_write, step_claim
+from jobs.claiming import Claim, Lease, lanes_claimable, lease_look, lease_renew, progress_write, step_claim
 from jobs.execution import lane_work
 from jobs.models import Job, Step
 from jobs.transitions import job_create
@@ -161,13 +161,13 @@ def test_a_lease_is_renewed_by_its_holder_alone(video: Video, submit: Submit) ->
     assert taken is not None
     Step.objects.update(lease_until=Now() + timedelta(seconds=1))
 
-    assert lease_held(taken)
-    assert lease_renew(taken)
+    assert lease_look(taken) is Lease.HELD
+    assert lease_renew(taken) is Lease.HELD
     assert Step.objects.filter(lease_until__gt=Now() + timedelta(seconds=25)).exists()
 
     Step.objects.update(lease_token="00000000-0000-4000-8000-000000000000")
-    assert not lease_held(taken)
-    assert not lease_renew(taken)
+    assert lease_look(taken) is Lease.LOST
+    assert lease_renew(taken) is Lease.LOST
     assert progress_write(taken, per_cent=50, speed=None, eta_seconds=None) is None
     assert Job.objects.get().progress == 0
 
@@ -177,7 +177,7 @@ def test_a_lease_ends_with_its_video(video: Video, submit: Submit) -> None:
     taken = claim()
     assert taken is not None
     video_trash(video=video)
-    assert not lease_renew(taken)
+    assert lease_renew(taken) is Lease.LOST
 
 
 def test_nothing_to_do_is_no_fault(alice: User) -> None:

@@ -22,8 +22,9 @@ from jobs.execution import lane_work
 from jobs.outbox import Outbox
 from jobs.outcomes import step_fail
 from jobs.publish import publish_now
-from jobs.services import job_cancel, job_retry, sample_submit
+from jobs.services import job_retry, sample_submit
 from jobs.socket_outbox import SocketOutbox
+from jobs.steering import job_cancel
 from problems import Problem
 from tests.jobs.conftest import Clip, Submit, video_make
 from tests.jobs.web import Site, Socket

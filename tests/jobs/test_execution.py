@@ -12,21 +12,26 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
+from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 from django.db.models.functions import Now
+from pytest_django import Settings
 
-from jobs import claiming, execution, outcomes, shutdown, watch
+from jobs import claiming, dispatch, execution, outcomes, shutdown, watch
 from jobs.claiming import Claim, step_claim
 from jobs.execution import lane_work, step_run
 from jobs.models import Job, Step
-from jobs.reconcile import leases_expire
-from jobs.services import job_cancel, sample_submit
+from jobs.reconcile import leases_expire, reconcile
+from jobs.services import sample_submit
+from jobs.steering import job_cancel
 from jobs.transitions import job_create
 from jobs.watch import Watch
 from problems import Problem
 from tests.jobs.conftest import Clip, Submit
 from tests.jobs.worker import media_tools, wait_for
 from users.models import Priority, User
+from videoproc.env import RedisAddress
 from videos.models import Operation, Output, Video
 from videos.services.videos import video_trash
 from videos.storage import output_path, source_path
@@ -166,6 +171,26 @@ def test_a_full_disk_waits_and_does_not_count(video: Video, submit: Submit) -> N
     assert Job.objects.get().status == Job.Status.COMPLETED
 
 
+def test_claims_wait_while_the_disk_is_below_its_reserve(
+    alice: User, clip: Clip, video: Video, submit: Submit, settings: Settings
+) -> None:
+    sample_submit(viewer=alice, clip=clip.path)
+    submit(video)
+    reserve, settings.DISK_RESERVE_BYTES = settings.DISK_RESERVE_BYTES, 2**60
+    for lane in ("short", "encode"):
+        assert not lane_work(lane=lane)
+    assert set(Job.objects.values_list("status", "attempt", "error_code")) == {("queued", 0, "")}
+    dispatch.flush()
+    with redis.Redis.from_url(django_settings.REDIS.for_redis(RedisAddress.BROKER)) as client:
+        client.flushall()
+    assert reconcile().wake_ups_sent > 0, "so that workers look again"
+
+    settings.DISK_RESERVE_BYTES = reserve
+    for lane in ("short", "encode"):
+        assert lane_work(lane=lane)
+    assert set(Job.objects.values_list("status", flat=True)) == {"completed"}
+
+
 def test_an_unforeseen_error_counts_as_ours(video: Video, submit: Submit) -> None:
     submit(video)
     Job.objects.update(plan={"nonsense": True})
@@ -286,7 +311,7 @@ def test_silence_of_the_database_stops_the_encoder(
 
     monkeypatch.setattr(watch, "SILENCE_LIMIT", 2.0)
     taken = claim()
-    for name in ("lease_renew", "lease_held", "progress_write"):
+    for name in ("lease_renew", "lease_look", "progress_write"):
         monkeypatch.setattr(claiming, name, unreachable)
     with in_background(taken) as running:
         wait_for(lambda: media_tools(media), seconds=20, what="ffmpeg runs")

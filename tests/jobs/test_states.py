@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
+
 import pytest
 from django.db.models.functions import Now
 
 from jobs.claiming import step_claim
 from jobs.execution import lane_work
 from jobs.models import Job, Step
-from jobs.services import job_cancel, job_retry
+from jobs.services import job_retry
+from jobs.steering import job_bump, job_cancel, job_pause, job_resume
 from jobs.transitions import job_create
 from problems import Problem
 from tests.jobs.conftest import Submit
@@ -23,7 +27,7 @@ def job_in(status: str, video: Video, submit: Submit) -> Job:
     if status == "active":
         assert step_claim(lane="encode", worker="here/1")
     elif status == "paused":
-        Job.objects.filter(id=job.id).update(status="paused", paused_at=Now())
+        job_pause(viewer=video.owner, job_id=job.id)
     elif status == "completed":
         assert lane_work(lane="encode")
     elif status == "failed":
@@ -112,17 +116,54 @@ def test_retry_needs_the_video(alice: User, video: Video, submit: Submit) -> Non
 
 def test_a_stranger_finds_no_job(bob: User, video: Video, submit: Submit) -> None:
     job = submit(video)
-    for action in (job_cancel, job_retry):
+    for action in (job_cancel, job_pause, job_resume, job_bump, job_retry):
         with pytest.raises(Problem) as caught:
             action(viewer=bob, job_id=job.id)
         assert caught.value.code == "not_found"
 
 
-def test_intake_cannot_be_cancelled(alice: User, video: Video) -> None:
+@pytest.mark.parametrize("action", [job_cancel, job_pause, job_bump])
+def test_intake_cannot_be_steered(alice: User, video: Video, action: Callable[..., Job]) -> None:
     job = job_create(video=video, operation=None, priority=Priority.LOW, plan=None)
     with pytest.raises(Problem) as caught:
-        job_cancel(viewer=alice, job_id=job.id)
+        action(viewer=alice, job_id=job.id)
     assert caught.value.code == "job_state_conflict"
+
+
+STATES = ["queued", "active", "paused", "completed", "failed", "cancelled"]
+ALLOWED = {
+    job_pause: {"queued": "paused", "active": "paused"},
+    job_resume: {"paused": "queued"},
+    job_bump: {"queued": "queued"},
+}
+
+
+@pytest.mark.parametrize("status", STATES)
+@pytest.mark.parametrize("action", list(ALLOWED))
+def test_pause_resume_and_bump_by_state(
+    alice: User, video: Video, submit: Submit, status: str, action: Callable[..., Job]
+) -> None:
+    job = job_in(status, video, submit)
+    if becomes := ALLOWED[action].get(status):
+        changed = action(viewer=alice, job_id=job.id)
+        assert changed.status == becomes
+        assert changed.seq > job.seq
+        changed.refresh_from_db()
+        assert (changed.paused_at is not None) is (changed.status == "paused")
+    else:
+        with pytest.raises(Problem, match=status) as caught:
+            action(viewer=alice, job_id=job.id)
+        assert (caught.value.code, caught.value.status) == ("job_state_conflict", 409)
+        assert Job.objects.get(id=job.id).seq == job.seq
+
+
+def test_a_job_that_waits_for_its_next_try_can_be_paused(alice: User, video: Video, submit: Submit) -> None:
+    job = submit(video)
+    Job.objects.filter(id=job.id).update(run_after=Now() + timedelta(seconds=60))
+    job_pause(viewer=alice, job_id=job.id)
+    resumed = job_resume(viewer=alice, job_id=job.id)
+    assert resumed.run_after is not None
+    assert step_claim(lane="encode", worker="here/1") is None
 
 
 @pytest.mark.parametrize(("code", "allowed"), [("worker_lost", True), ("not_a_video", False)])

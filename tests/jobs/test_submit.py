@@ -10,7 +10,8 @@ from django.db import connection
 from engine.types import MediaInfo
 from jobs.execution import lane_work
 from jobs.models import Job, Step
-from jobs.services import Submission, job_cancel, operation_plan, operation_submit
+from jobs.services import Submission, operation_plan, operation_submit
+from jobs.steering import job_cancel
 from problems import Problem
 from tests.jobs.conftest import Submit
 from users.models import Priority, Tier, User

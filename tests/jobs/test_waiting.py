@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from jobs.services import job_cancel
+from jobs.steering import job_cancel
 from tests.jobs.conftest import Submit
 from tests.jobs.web import Site
 from users.models import User

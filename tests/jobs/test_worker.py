@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import redis
 from django.conf import settings
 from django.db.models.functions import Now
@@ -15,7 +16,8 @@ from django.db.models.functions import Now
 from jobs import dispatch
 from jobs.models import Job, Step
 from jobs.reconcile import reconcile
-from jobs.services import job_cancel, sample_submit
+from jobs.services import sample_submit
+from jobs.steering import job_cancel, job_pause, job_resume
 from tests.jobs.conftest import Clip, Submit
 from tests.jobs.worker import Worker, children_of, media_tools, wait_for
 from users.models import User
@@ -110,6 +112,57 @@ def test_cancel_reaches_a_worker(alice: User, long_job: Job, start_worker: Start
     job_cancel(viewer=alice, job_id=long_job.id)
     wait_for(lambda: not media_tools(media), seconds=5, what="ffmpeg is gone")
     assert not Output.objects.exists()
+
+
+def stands_still(media: Path) -> bool:
+    return {psutil.Process(pid).status() for pid in media_tools(media)} == {psutil.STATUS_STOPPED}
+
+
+def test_pause_and_resume_reach_a_worker(
+    alice: User, busy_job: Job, start_worker: StartWorker, media: Path
+) -> None:
+    start_worker("encode", concurrency=1)
+    wait_for(lambda: media_tools(media), seconds=30, what="ffmpeg runs")
+    job_pause(viewer=alice, job_id=busy_job.id)
+    wait_for(lambda: stands_still(media), seconds=3, what="ffmpeg stands still")
+    job_resume(viewer=alice, job_id=busy_job.id)
+    wait_for(all_completed, seconds=90, what="the job completes")
+    busy_job.refresh_from_db()
+    assert busy_job.attempt == 1
+    assert Output.objects.count() == 1
+
+
+def test_kill_of_a_worker_whose_job_is_paused(
+    alice: User, busy_job: Job, start_worker: StartWorker, media: Path
+) -> None:
+    """The stopped tool dies as well; the job waits for its owner, then for any worker."""
+    worker = start_worker("encode", concurrency=1)
+    wait_for(lambda: media_tools(media), seconds=30, what="ffmpeg runs")
+    job_pause(viewer=alice, job_id=busy_job.id)
+    wait_for(lambda: stands_still(media), seconds=3, what="ffmpeg stands still")
+    worker.kill()
+    wait_for(lambda: not media_tools(media), seconds=5, what="ffmpeg died with its worker")
+    time_passes()
+    start_worker("encode", concurrency=1)
+    time_passes()
+    job = Job.objects.get()
+    assert (job.status, job.attempt) == ("paused", 0)
+    job_resume(viewer=alice, job_id=busy_job.id)
+    wait_for(all_completed, seconds=90, what="another worker completes the job")
+    assert Job.objects.get().attempt == 1
+
+
+def test_a_worker_told_to_stop_goes_although_its_job_is_paused(
+    alice: User, long_job: Job, start_worker: StartWorker, media: Path
+) -> None:
+    worker = start_worker("encode", concurrency=1)
+    wait_for(lambda: media_tools(media), seconds=30, what="ffmpeg runs")
+    job_pause(viewer=alice, job_id=long_job.id)
+    wait_for(lambda: stands_still(media), seconds=3, what="ffmpeg stands still")
+    worker.terminate(within=10)
+    assert media_tools(media) == []
+    job = Job.objects.get()
+    assert (job.status, job.attempt) == ("paused", 0)
 
 
 def flushall() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import StringIO
@@ -16,6 +15,7 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from engine import catalogue
+from engine.control import Control
 from engine.execute import execute
 from engine.intake import intake
 from engine.samples import sample_clip
@@ -44,13 +44,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     source, silent = folder / "source.mp4", folder / "silent.mp4"
     sample_clip(source, seconds=2.0, width=320, height=180, fps=24)
     sample_clip(silent, seconds=1.0, width=320, height=180, fps=24, audio=False)
-    stop = threading.Event()
-    media = intake(source, folder / "intake", limits=Limits(), stop=stop, **NOTHING_TO_SAY).media
+    control = Control()
+    media = intake(source, folder / "intake", limits=Limits(), control=control, **NOTHING_TO_SAY).media
 
     def result(type_: str, **parameters: Any) -> Path:
         plan = catalogue.plan_for(type_, catalogue.parameters_for(type_, parameters), media)
         work = folder / f"{type_}-{len(list(folder.iterdir()))}"
-        done = execute(plan, 0, source=source, work_dir=work, limits=Limits(), stop=stop, **NOTHING_TO_SAY)
+        done = execute(
+            plan, 0, source=source, work_dir=work, limits=Limits(), control=control, **NOTHING_TO_SAY
+        )
         return done.artifacts[0].path
 
     return Made(

@@ -178,3 +178,55 @@ def test_cancel_without_scripts_leads_to_the_job(browser: Client, video: Video) 
     job = Job.objects.get()
     response = browser.post(reverse("job-cancel", kwargs={"job_id": job.id}))
     assert response.headers["Location"] == reverse("job", kwargs={"job_id": job.id})
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("shape", ["card", "row"])
+def test_pause_resume_and_bump_from_where_the_job_is_shown(browser: Client, video: Video, shape: str) -> None:
+    browser.post(_address("operation-create", video), {"resize-width": "640"})
+    job = Job.objects.get()
+
+    def press(name: str) -> str:
+        address = reverse(name, kwargs={"job_id": job.id})
+        return browser.post(address, {"shape": shape}, headers=HTMX).content.decode()
+
+    page = press("job-bump")
+    assert "Waiting" in page
+    assert "Run next" in page
+    page = press("job-pause")
+    assert "Paused" in page
+    assert "Resume" in page
+    assert "Run next" not in page
+    page = press("job-resume")
+    assert "Waiting" in page
+    assert browser.post(reverse("job-resume", kwargs={"job_id": job.id})).status_code == 409
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pause_without_scripts_leads_to_the_job(browser: Client, video: Video) -> None:
+    browser.post(_address("operation-create", video), {"resize-width": "640"})
+    job = Job.objects.get()
+    response = browser.post(reverse("job-pause", kwargs={"job_id": job.id}), follow=True)
+    page = response.content.decode()
+    assert "The job is paused." in page
+    assert reverse("job-resume", kwargs={"job_id": job.id}) in page
+    assert reverse("job-pause", kwargs={"job_id": job.id}) not in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cancel_all_is_offered_while_something_lives(browser: Client, video: Video) -> None:
+    for width in ("640", "320"):
+        browser.post(_address("operation-create", video), {"resize-width": width})
+    assert "Cancel all jobs?" in browser.get("/jobs/").content.decode()
+    page = browser.post(reverse("jobs-cancel"), follow=True).content.decode()
+    assert "2 jobs are cancelled." in page
+    assert "Cancel all jobs?" not in page
+    assert set(Job.objects.values_list("status", flat=True)) == {"cancelled"}
+
+
+def test_an_inspection_offers_no_steering(browser: Client, video: Video) -> None:
+    job = Job.objects.create(owner=video.owner, video=video, type=Job.INTAKE)
+    for name in ("job", "job-row"):
+        page = browser.get(reverse(name, kwargs={"job_id": job.id})).content.decode()
+        assert "Pause" not in page
+        assert "job-cancel" not in page

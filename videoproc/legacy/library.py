@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from django.db import DataError, IntegrityError, transaction
 
+from engine.control import Control
 from jobs.services import operation_submit
 from problems import Problem
 from users.models import User
@@ -157,7 +157,7 @@ class LibraryWriter:
         self._report = report
         self._scratch = scratch
         self._workers = workers
-        self._stop = threading.Event()
+        self._control = Control()
         self._owners: dict[str, User] = {}
 
     def write(self, videos: list[NewVideo], on_done: Callable[[int, int], None]) -> None:
@@ -168,7 +168,7 @@ class LibraryWriter:
                     self._finish(video, future)
                     on_done(done, len(videos))
             except BaseException:
-                self._stop.set()
+                self._control.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -191,7 +191,7 @@ class LibraryWriter:
             works=video.works,
             created_at=video.created_at,
             folder=None if self._scratch is None else self._scratch / video.record.video_id,
-            stop=self._stop,
+            control=self._control,
         )
 
     def _finish(self, video: NewVideo, future: Future[Prepared]) -> None:

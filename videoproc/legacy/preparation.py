@@ -7,7 +7,6 @@ copies nothing.
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import Any
 
 from engine import catalogue
 from engine.adoption import Claimed, adopt, examine
+from engine.control import Control
 from engine.intake import intake
 from engine.probe import probe
 from engine.types import Artifact, Limits, MediaInfo
@@ -76,13 +76,13 @@ class Preparation:
     works: tuple[Work, ...]
     created_at: datetime
     folder: Path | None
-    stop: threading.Event
+    control: Control
 
     def run(self) -> Prepared:
-        """Raises Problem with what is wrong with the original, OSError, and runner.Stopped."""
+        """Raises Problem with what is wrong with the original, OSError, and Stopped."""
         origin = self.tree.original(self.record.video_id, self.record.extension)
         if self.folder is None:
-            media = probe(origin, reading=UPLOADS, limits=_LIMITS, stop=self.stop).media
+            media = probe(origin, reading=UPLOADS, limits=_LIMITS, control=self.control).media
             if media.main_video is None:
                 raise Problem("no_video_stream")
             return Prepared(media, "", None, None, self._results(media), media.size)
@@ -90,7 +90,7 @@ class Preparation:
         self.folder.mkdir()
         source = self._copied(origin, "source")
         found = intake(
-            source, self.folder / "intake", limits=_LIMITS, on_progress=lambda _: None, stop=self.stop
+            source, self.folder / "intake", limits=_LIMITS, on_progress=lambda _: None, control=self.control
         )
         results = self._results(found.media)
         adopted = sum(result.artifact.size for result in results if result.artifact)
@@ -144,10 +144,10 @@ class Preparation:
         artifact: Artifact | None = None
         try:
             if self.folder is None:
-                found: MediaInfo | None = examine(path, claimed, limits=_LIMITS, stop=self.stop)
+                found: MediaInfo | None = examine(path, claimed, limits=_LIMITS, control=self.control)
             else:
                 copy = self._copied(path, f"result-{number}")
-                artifact = adopt(copy, claimed, limits=_LIMITS, stop=self.stop)
+                artifact = adopt(copy, claimed, limits=_LIMITS, control=self.control)
                 found = artifact.media_info
         except Problem as problem:
             return self._queued(work, media, f"its file is not usable: {problem.detail}")
