@@ -85,6 +85,7 @@ def _job(spec: JobSpec, owner: User, video: Video, operation: Operation | None) 
         queued_at=spec.queued_at,
         started_at=started_at,
         finished_at=finished_at if ended else None,
+        paused_at=finished_at if spec.status == "paused" else None,
         duration_ms=spec.duration_ms if ended and started_at is not None else None,
         attempt=spec.attempt,
         cpu_seconds=spec.cpu_seconds,
