@@ -21,9 +21,11 @@ def test_picture_and_sound_stay_together(clips: Clips, perform: Perform, muxer: 
     path = only(perform("speed", {"factor": factor}, source)).path
     # The last frame is shown as long as it was.
     assert duration(path) == pytest.approx(5 / factor, abs=0.15)
+    # Stretching sound loses a little of its beginning: up to 25 ms of the source's time.
+    slack = max(0.06, 0.025 / factor)
     heard = [number / 100 for number, piece in enumerate(loudest(path)) if piece > 0.4]
-    assert heard[0] == pytest.approx(2 / factor, abs=0.06)
-    assert heard[-1] == pytest.approx(3 / factor, abs=0.06)
+    assert heard[0] == pytest.approx(2 / factor, abs=slack)
+    assert heard[-1] == pytest.approx(3 / factor, abs=slack)
     shown = frames(path)
     assert len(shown) == pytest.approx(125 / max(1, factor), abs=2)
     assert nearest(shown[len(shown) // 2], frames(source)) == pytest.approx(62, abs=max(2, factor))
