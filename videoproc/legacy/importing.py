@@ -31,7 +31,7 @@ def import_all(tree: Tree, *, dry_run: bool, on_progress: OnProgress) -> Report:
     if unusable is not None:
         raise ImportRefused(unusable)
     report = Report(
-        run=datetime.now(UTC).strftime("%Y%m%d-%H%M%S"), dry_run=dry_run, source=str(tree.data.parent)
+        run=datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f"), dry_run=dry_run, source=str(tree.data.parent)
     )
     try:
         _import(tree, report, on_progress)
