@@ -24,7 +24,9 @@ GROUPS = ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "25", "-s
 def moving(clips: Clips, name: str = "moving", muxer: str = "mp4", *options: str) -> Path:
     """Five seconds in which every frame differs; sound is silent but for the third second."""
     tone = "aevalsrc='if(between(t,2,3),sin(880*PI*t),0)':d=5:s=48000"
-    scene = "gradients=s=320x180:r=25:d=5:speed=0.05:seed=7"
+    # Colours that are not named are drawn anew each time, and some look alike in grey.
+    colours = "n=4:c0=0x000000:c1=0xffffff:c2=0x303030:c3=0xc0c0c0"
+    scene = f"gradients=s=320x180:r=25:d=5:speed=0.05:seed=7:{colours}"
     inputs = ["-f", "lavfi", "-i", scene, "-f", "lavfi", "-i", tone]
     return clips.made(f"{name}-{muxer}", *inputs, *GROUPS, *options, "-pix_fmt", "yuv420p", "-f", muxer)
 

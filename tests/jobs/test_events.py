@@ -112,9 +112,14 @@ def test_snapshot_and_events_make_a_fresh_snapshot(
 
     assert page.live() == live_now(alice)
     assert set(types) >= {
-        "job.queued", "job.started", "job.progress", "job.retrying", "job.completed", "job.failed",
-        "job.cancelled", "video.ready",
-    }  # fmt: skip
+        "job.queued",
+        "job.started",
+        "job.retrying",
+        "job.completed",
+        "job.failed",
+        "job.cancelled",
+        "video.ready",
+    }
     ready = types.index("video.ready")
     assert "job.completed" in types[:ready]
     uploaded.refresh_from_db()
