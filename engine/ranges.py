@@ -13,6 +13,7 @@ INDEXED = frozenset({"mp4", "mov", "3gp", "mkv", "webm", "avi"})
 
 _SHORTEST = 0.001
 _LEAD = 30.0
+_TICK = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,13 @@ def of_part(plan: Plan, part: Range, media: MediaInfo, *, left_out: list[StreamD
     return _changed(plan, ask, cut, left_out)
 
 
-def copied_part(plan: Plan, ask: float, length: float, *, left_out: list[StreamDecision]) -> Plan:
-    """The plan made for `within`, copying from the key frame before `ask` on."""
-    # What comes before the place asked for must not be hidden by an edit list.
-    cut: dict[str, Scalar] = {"avoid_negative_ts": "make_zero"} if ask else {}
+def copied_part(
+    plan: Plan, ask: float, length: float, *, lead: float, left_out: list[StreamDecision]
+) -> Plan:
+    """The plan made for `within`, copying from the key frame `lead` seconds before `ask` on."""
+    # The times of what was copied count from the place asked for. Moved by the lead the key frame comes at
+    # the very start; a millisecond more, or a rounded time would let an edit list hide it.
+    cut: dict[str, Scalar] = {"output_ts_offset": f"{lead + _TICK:.3f}"} if ask else {}
     return _changed(
         plan, {"start": ask, "length": length, "from_key_frame": True}, cut, left_out, chapters=False
     )

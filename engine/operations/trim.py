@@ -133,7 +133,7 @@ def _copied(media: MediaInfo, stream: VideoStream, container: Container, part: R
     output = _loosened(plan.outputs[0])
     plan = plan.model_copy(update={"outputs": (output,)})
     ask = round(ask, 3)
-    return copied_part(plan, ask, round(part.end - ask, 3), left_out=silent)
+    return copied_part(plan, ask, round(part.end - ask, 3), lead=ask - begin, left_out=silent)
 
 
 def _where(part: Range, begin: float, following: float, media: MediaInfo) -> str:

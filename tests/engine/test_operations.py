@@ -57,6 +57,23 @@ def test_convert_to_a_chosen_codec(clips: Clips, perform: Perform, codec: str, t
     assert codecs(artifact.path)[0] == codec
 
 
+@pytest.mark.parametrize("wish", [{}, {"quality": "low"}])
+@pytest.mark.parametrize("sounding", [False, True])
+def test_a_last_frame_that_is_held_keeps_its_time(
+    clips: Clips, perform: Perform, wish: dict[str, str], *, sounding: bool
+) -> None:
+    """With B-frames the last frame is decoded long before it is shown."""
+    held = ["-vf", "setpts='if(gte(N,49),PTS+3/TB,PTS)'", "-fps_mode", "passthrough"]
+    frames = ["-c:v", "libx264", "-bf", "3", "-pix_fmt", "yuv420p"]
+    tone = sound(seconds=1) if sounding else []
+    name = "held-heard" if sounding else "held"
+    source = clips.made(name, *picture(seconds=2), *tone, *held, *frames, "-f", "matroska")
+    path = only(perform("convert", {"format": "mp4", **wish}, source)).path
+    stream = raw_probe(path)["streams"][0]
+    assert float(stream["duration"]) == pytest.approx(5, abs=0.05)
+    assert stream["nb_frames"] == "50"
+
+
 def test_mp4_can_start_before_it_is_loaded(clips: Clips, perform: Perform) -> None:
     head = only(perform("convert", {"format": "mp4"}, clips.container("mkv"))).path.read_bytes()
     assert 0 < head.find(b"moov") < head.find(b"mdat")
