@@ -199,7 +199,7 @@ class _Execution:
     def _finish(self, output: OutputPlan) -> Artifact:
         path = self._work_dir / output.filename
         try:
-            verified = verify(path, output, limits=self._limits, control=self._control)
+            verified = verify(path, output, source=self._source, limits=self._limits, control=self._control)
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem

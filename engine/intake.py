@@ -131,11 +131,9 @@ class _Inspection:
 
     def _measured(self) -> float:
         """The duration by reading all packets: recordings from browsers do not tell theirs."""
-        duration, cpu_seconds = measure(
-            self._source, reading=UPLOADS, limits=self._limits, control=self._control
-        )
-        self._cpu_seconds += cpu_seconds
-        return duration
+        found = measure(self._source, reading=UPLOADS, limits=self._limits, control=self._control)
+        self._cpu_seconds += found.cpu_seconds
+        return found.seconds
 
     def _check_end(self, media: MediaInfo) -> None:
         """Compare the end that the file claims with the last packet that is there."""

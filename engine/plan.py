@@ -214,8 +214,10 @@ def expectation(media: MediaInfo, container: Container, parts: Iterable[Part]) -
     duration = _duration(media, indexes)
     video = media.main_video
     frame = 1.0 / (video.frame_rate or _DEFAULT_RATE) if video else 0.0
-    # Encoders of sound add up to 0.1 s of silence at the ends to fill their blocks.
-    tolerance = max(0.1 + frame, duration * 0.001)
+    # Encoders of sound add up to 0.1 s of silence at the ends to fill their blocks; without sound it is how
+    # long the last frame is shown that some containers do not tell.
+    padding = 0.1 if any(part.recipe.kind == "audio" for part in kept) else frame
+    tolerance = max(padding + frame, duration * 0.001)
     if media.container in _LOOSE:
         tolerance = max(0.5 + frame, duration * 0.01)
     # A stream that starts late may keep its delay as an empty stretch or lose it, by the container.

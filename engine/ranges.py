@@ -83,7 +83,19 @@ def of_part(plan: Plan, part: Range, media: MediaInfo, *, left_out: list[StreamD
     cut: dict[str, Scalar] = {"t": f"{part.length:.3f}"}
     if lead:
         cut["ss"] = f"{lead:.3f}"
-    return _changed(plan, ask, cut, left_out)
+    return _begun(_changed(plan, ask, cut, left_out), part.start)
+
+
+def _begun(plan: Plan, start: float) -> Plan:
+    """The plan for outputs whose beginning is at `start` of the source."""
+    outputs = []
+    for output in plan.outputs:
+        expected = output.expectation
+        if expected.origin is not None:
+            origin = expected.origin.model_copy(update={"start": start})
+            expected = expected.model_copy(update={"origin": origin})
+        outputs.append(output.model_copy(update={"expectation": expected}))
+    return plan.model_copy(update={"outputs": tuple(outputs)})
 
 
 def copied_part(

@@ -201,8 +201,25 @@ class ExpectedStream(Value):
     copied: bool = False
 
 
+class Origin(Value):
+    """Where an output's pictures and sound come from, so that both can be seen and heard side by side.
+
+    What the output shows at `t` is what the source shows at `start + t * speed`. `picture` and `sound` are
+    indexes of streams of the source; None where a comparison would say nothing.
+    """
+
+    start: float = 0.0
+    speed: float = 1.0
+    picture: int | None = None
+    sound: int | None = None
+
+
 class Expectation(Value):
-    """What an output must be; `verify` compares the file with it. `None` means it is not checked."""
+    """What an output must be; `verify` compares the file with it. `None` means it is not checked.
+
+    `joined` is for files put together from parts: they are decoded whole. `frames` is the exact count of
+    pictures.
+    """
 
     container: str
     streams: tuple[ExpectedStream, ...]
@@ -210,6 +227,9 @@ class Expectation(Value):
     duration_tolerance: float = 0.1
     loudness: float | None = Field(default=None, description="LUFS of every sound track.")
     picture: bool = Field(default=False, description="The output is a still picture.")
+    joined: bool = False
+    frames: int | None = None
+    origin: Origin | None = None
 
 
 class OutputPlan(Value):

@@ -60,7 +60,7 @@ def _plan(parameters: SpeedParameters, media: MediaInfo) -> Plan:
     lost = [
         dropped_subtitle(track, "Its times would no longer go with the picture.") for track in media.subtitles
     ]
-    return video_plan(
+    plan = video_plan(
         "speed",
         result,
         container,
@@ -69,6 +69,18 @@ def _plan(parameters: SpeedParameters, media: MediaInfo) -> Plan:
         audio=sound,
         subtitles=([], lost),
     )
+    return _compared(plan, factor)
+
+
+def _compared(plan: Plan, factor: float) -> Plan:
+    """The plan whose check knows that the result runs at another speed than its source."""
+    output = plan.outputs[0]
+    expected = output.expectation
+    if expected.origin is None:
+        return plan
+    origin = expected.origin.model_copy(update={"speed": factor})
+    expected = expected.model_copy(update={"origin": origin})
+    return plan.model_copy(update={"outputs": (output.model_copy(update={"expectation": expected}),)})
 
 
 def _sound(factor: float) -> tuple[Filter, ...]:
