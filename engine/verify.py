@@ -64,6 +64,7 @@ class _Inspection:
         self.checks: list[Check] = []
         self.cpu_seconds = 0.0
         self.log = ""
+        self.length: float | None = None
 
     def note(self, name: str, *, passed: bool, expected: object, actual: object) -> bool:
         self.checks.append(Check(name=name, passed=passed, expected=str(expected), actual=str(actual)))
@@ -75,7 +76,8 @@ def verify(
 ) -> Verified:
     """Check a finished file against its plan, and against the `source` if its plan says how they go together.
 
-    Raises RunFailed("output_invalid") with the failed checks as reason, and Stopped.
+    Raises RunFailed("output_invalid"), ("output_black") or ("output_silent") with the failed checks as
+    reason, and Stopped.
     """
     inspection = _Inspection(path, output.expectation, source, limits, control)
     size = path.stat().st_size if path.is_file() else 0
@@ -90,13 +92,23 @@ def verify(
     return Verified(media=media, verification=report, cpu_seconds=inspection.cpu_seconds)
 
 
+# Checks that are a cause of their own when nothing else is wrong.
+_OWN_CODES = {"not black": "output_black", "not silent": "output_silent"}
+_LENGTHS = frozenset({"duration", "decoded length", "reads to its end", "decodes at its end"})
+
+
 def _failure(inspection: _Inspection, report: Verification) -> RunFailed:
-    failed = [
-        f"{check.name} should be {check.expected} and is {check.actual}"
-        for check in report.report
-        if not check.passed
-    ]
-    return RunFailed("output_invalid", reason="; ".join(failed) + ".", log=inspection.log)
+    failed = [check for check in report.report if not check.passed]
+    reason = "; ".join(f"{check.name} should be {check.expected} and is {check.actual}" for check in failed)
+    names = {check.name for check in failed}
+    code = _OWN_CODES.get(next(iter(names)), "output_invalid") if len(names) == 1 else "output_invalid"
+    data: dict[str, float] = {}
+    expected = inspection.expected
+    if names <= _LENGTHS and inspection.length is not None and expected.duration is not None:
+        # It may be that the source cannot be read further.
+        data = {"readable": round(inspection.length, 2), "duration": round(expected.duration, 2)}
+        data = data if data["readable"] < data["duration"] else {}
+    return RunFailed(code, reason=f"{reason}.", log=inspection.log, **data)
 
 
 def _probe(inspection: _Inspection) -> MediaInfo | None:
@@ -126,6 +138,7 @@ def _compare(inspection: _Inspection, media: MediaInfo) -> None:
     if expected.picture:
         _decode_picture(inspection)
         return
+    inspection.length = media.duration
     if expected.duration is not None:
         inspection.note(
             "duration",

@@ -79,6 +79,7 @@ class Job(models.Model):
     max_attempts = models.PositiveSmallIntegerField(default=4, help_text="The first try and three more")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
+    error_fix = models.JSONField(null=True, blank=True, help_text="engine.fixes.Fix: what to ask for instead")
     log = models.TextField(blank=True, help_text="The last lines of the tools' output")
     # By PostgreSQL's clock, like every time in these tables: the machines of workers may disagree.
     queued_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models.functions import Now
 
-from engine.types import Plan
+from engine.fixes import fix_for
+from engine.types import MediaInfo, Plan
 from jobs.dispatch import wake_on_commit
 from jobs.events import JobEventType
 from jobs.models import SEQ_STRIDE, Job, Step
@@ -92,9 +93,19 @@ def job_complete(locked: Locked) -> None:
 
 
 def job_fail(locked: Locked, problem: Problem) -> None:
-    """The job gave up; the operation says why as well."""
-    locked.job.error_code, locked.job.error_message = problem.code, problem.detail
+    """The job gave up; the operation says why as well, and the job what would have gone better."""
+    job = locked.job
+    job.error_code, job.error_message = problem.code, problem.detail
+    job.error_fix = _fix(job, problem)
     _end(locked, Job.Status.FAILED)
+
+
+def _fix(job: Job, problem: Problem) -> dict[str, Any] | None:
+    if job.operation is None or job.video is None or job.video.media_info is None:
+        return None
+    media = MediaInfo.model_validate(job.video.media_info)
+    fix = fix_for(problem, job.operation.type, job.operation.parameters, media)
+    return None if fix is None else fix.model_dump(mode="json")
 
 
 def job_cancel(locked: Locked) -> None:
@@ -191,6 +202,7 @@ def job_save(job: Job) -> None:
             "attempt",
             "error_code",
             "error_message",
+            "error_fix",
             "log",
             "started_at",
             "finished_at",
