@@ -86,10 +86,10 @@ class _Inspection:
 
     def run(self) -> Intake:
         media = self._probe()
-        stream = _sane(media, self._limits)
-        self._report(0.1)
         if (promised_size(self._source, media.container) or 0) > media.size:
             raise Problem("input_truncated")
+        stream = _sane(media, self._limits)
+        self._report(0.1)
         if media.duration <= 0:
             media = media.model_copy(update={"duration": self._measured()})
         else:
