@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import commands, loudness, runner
+from engine import avc, commands, loudness, runner
 from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.storage import sha256_of, sync_directory, sync_file
-from engine.types import FONT, Artifact, Filter, Limits, OutputPlan, Plan, Progress, Run, StepPlan
+from engine.types import FONT, Artifact, FileRecipe, Filter, Limits, OutputPlan, Plan, Progress, Run, StepPlan
 from engine.verify import verify
 from engine.whitelist import UPLOADS
 from problems import Problem
@@ -124,20 +124,30 @@ class _Execution:
         return self._log[-self._limits.log_bytes :]
 
     def run(self) -> StepResult:
-        total = sum(run.expected_duration for run in self._step.runs) or 1.0
-        done = 0.0
-        for run in self._step.runs:
-            begin, done = done, done + run.expected_duration
-            self._encode(run, begin / total * _RUNS_END, done / total * _RUNS_END)
-        self._reporter(Progress(fraction=_RUNS_END), urgent=True)
-        roles = [file.role for run in self._step.runs for file in run.files if file.part is None]
-        artifacts = tuple(self._finish(self._plan.output_for(role)) for role in roles)
+        try:
+            artifacts = self._made(self._step.runs)
+        except RunFailed as problem:
+            if not self._step.otherwise or problem.code == "disk_full":
+                raise
+            self._add(f"the quick way does not work here: {problem.detail}\n")
+            artifacts = self._made(self._step.otherwise)
         parts = {name: self._work_dir / name for name in self._step.parts}
         for part in parts.values():
             sync_file(part)
         sync_directory(self._work_dir)
         self._reporter(Progress(fraction=1.0, eta_seconds=0.0), urgent=True)
         return StepResult(artifacts=artifacts, parts=parts, cpu_seconds=self._cpu_seconds, log=self.log)
+
+    def _made(self, runs: tuple[Run, ...]) -> tuple[Artifact, ...]:
+        """The verified outputs of these runs."""
+        total = sum(run.expected_duration for run in runs) or 1.0
+        done = 0.0
+        for run in runs:
+            begin, done = done, done + run.expected_duration
+            self._encode(run, begin / total * _RUNS_END, done / total * _RUNS_END)
+        self._reporter(Progress(fraction=_RUNS_END), urgent=True)
+        roles = [file.role for run in runs for file in run.files if file.part is None]
+        return tuple(self._finish(self._plan.output_for(role)) for role in roles)
 
     def _encode(self, run: Run, begin: float, end: float) -> None:
         if run.listens:
@@ -159,6 +169,17 @@ class _Execution:
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
         if not outcome.succeeded:
             raise failure_of(outcome, self._limits, log=self.log)
+        for file in run.files:
+            self._complete_header(file)
+
+    def _complete_header(self, file: FileRecipe) -> None:
+        if file.parameter_sets is None:
+            return
+        path, sets = (self._work_dir / name for name in (self._plan.file_name(file), file.parameter_sets))
+        try:
+            avc.add_parameter_sets(path, sets)
+        except avc.NoPlace as error:
+            raise RunFailed("output_invalid", reason=f"It has {error}.", log=self.log) from error
 
     def _listened(self, run: Run, begin: float, end: float) -> Run:
         """The run with what was measured put into its filters. Raises RunFailed for a silent video."""
