@@ -102,7 +102,8 @@ def origin_of(parts: Iterable[Part]) -> Origin:
     for part in parts:
         recipe = part.recipe
         first = recipe.kind not in found
-        if first and recipe.action == "encode" and not _DARKENS & {item.name for item in recipe.filters}:
+        own = recipe.action == "encode" and recipe.input == 0
+        if first and own and not _DARKENS & {item.name for item in recipe.filters}:
             found[recipe.kind] = recipe.source_index
         elif first:
             found[recipe.kind] = -1

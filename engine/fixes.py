@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.catalogue import operation_for, operations, parameters_for, plan_for
+from engine.catalogue import operation_for, operations, others_for, parameters_for, plan_for
 from engine.pictures import even
 from engine.types import MediaInfo, Value
 from problems import Problem
@@ -33,19 +33,31 @@ class Fix(Value):
     words: str
 
 
-def fix_for(problem: Problem, type_: str, parameters: Wish, media: MediaInfo) -> Fix | None:
-    """The change that would have avoided the problem; None where no parameter would."""
+def fix_for(
+    problem: Problem,
+    type_: str,
+    parameters: Wish,
+    media: MediaInfo,
+    others: Mapping[str, MediaInfo] | None = None,
+) -> Fix | None:
+    """The change that would have avoided the problem; None where no parameter would.
+
+    `others` are what further files hold that the wish speaks of, as for `plan_for`.
+    """
     if type_ not in operations():  # retired since
         return None
     for fix in _proposals(problem, type_, dict(parameters), media):
-        if (fix.type, fix.parameters) != (type_, dict(parameters)) and _works(fix, media):
+        if (fix.type, fix.parameters) != (type_, dict(parameters)) and _works(fix, media, others or {}):
             return fix
     return None
 
 
-def _works(fix: Fix, media: MediaInfo) -> bool:
+def _works(fix: Fix, media: MediaInfo, others: Mapping[str, MediaInfo]) -> bool:
     try:
-        plan_for(fix.type, parameters_for(fix.type, fix.parameters), media)
+        parameters = parameters_for(fix.type, fix.parameters)
+        if not set(others_for(fix.type, parameters)) <= set(others):
+            return False
+        plan_for(fix.type, parameters, media, others)
     except Problem:
         return False
     return True

@@ -20,7 +20,7 @@ from engine.control import Stopped
 from engine.execute import execute
 from engine.failures import RunFailed
 from engine.intake import intake
-from engine.types import Limits, Plan
+from engine.types import SOURCE, Limits, Plan
 from jobs import dispatch, outcomes, shutdown
 from jobs.claiming import Claim, active_on_this_machine, lanes_claimable, step_claim, worker_name
 from jobs.models import Job, Step
@@ -85,10 +85,12 @@ def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callab
     if claim.job.type == Job.INTAKE:
         found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
         return lambda: outcomes.intake_publish(claim, intake=found)
+    plan = Plan.model_validate(claim.job.plan)
+    others = {name: source_path(name) for name in plan.others}
     done = execute(
-        Plan.model_validate(claim.job.plan),
+        plan,
         claim.position,
-        source=source,
+        sources={SOURCE: source, **others},
         work_dir=folder,
         limits=limits,
         on_progress=watch.progressed,

@@ -19,7 +19,7 @@ from problems import Problem
 from users.models import Priority, User
 from videos import storage
 from videos.models import Operation, Upload, Video
-from videos.selectors import video_get_for
+from videos.selectors import video_get_for, videos_held
 from videos.services.operations import operation_get_or_create, operation_status_set
 from videos.services.uploads import upload_advance, upload_create
 from videos.services.videos import video_create_from_upload, video_intake_restart
@@ -92,10 +92,11 @@ def _request(video: Video, type_: str, raw: Mapping[str, Any]) -> _Request:
     parameters = catalogue.parameters_for(type_, dict(raw))
     normalised = catalogue.normalised(parameters)
     media = MediaInfo.model_validate(video.media_info)
+    others = videos_held(owner=video.owner, ids=catalogue.others_for(type_, parameters))
     try:
-        plan = catalogue.plan_for(type_, parameters, media)
+        plan = catalogue.plan_for(type_, parameters, media, others)
     except Problem as problem:
-        fix = fix_for(problem, type_, normalised, media)
+        fix = fix_for(problem, type_, normalised, media, others)
         if fix is None:
             raise
         raise Problem(problem.code, **problem.data, fix=fix.model_dump(mode="json")) from problem

@@ -12,13 +12,14 @@ from engine.causes import CAUSES
 from engine.control import Control
 from engine.execute import execute
 from engine.failures import RunFailed
-from engine.fixes import fix_for
 from engine.intake import intake
 from engine.probe import probe
 from engine.types import (
+    SOURCE,
     Expectation,
     FileRecipe,
     Filter,
+    Input,
     Lane,
     Limits,
     OutputPlan,
@@ -55,7 +56,7 @@ class Bench:
         container: str = "mp4",
         muxer: str | None = None,
         limits: Limits | None = None,
-        **run: object,
+        **run: float,
     ) -> None:
         """A step as a wrong plan would have it."""
         output = OutputPlan(
@@ -67,7 +68,7 @@ class Bench:
         )
         names = {"mkv": "matroska"}
         file = FileRecipe(role="video", muxer=muxer or names.get(container, container), streams=streams)
-        wish = Run.model_validate({"expected_duration": 3, "files": (file,), **run})
+        wish = Run.model_validate({"expected_duration": 3, "files": (file,), "inputs": (Input(**run),)})
         step = StepPlan(position=0, kind="encode", lane=Lane.ENCODE, runs=(wish,))
         plan = Plan(operation="test", summary="", streams=(), outputs=(output,), steps=(step,))
         self.execute(plan, source or self.clip(), limits or Limits())
@@ -76,7 +77,7 @@ class Bench:
         execute(
             plan,
             0,
-            source=source,
+            sources={SOURCE: source},
             work_dir=self.work,
             limits=limits,
             on_progress=lambda _: None,
@@ -398,95 +399,9 @@ def test_every_line_of_the_table_is_made_to_happen() -> None:
     assert {cause.code for cause in CAUSES} <= set(KINDS)
 
 
-# ---------------------------------------------------------------------------------------------------- fixes
-
-
-@pytest.mark.parametrize(
-    ("problem", "type_", "wish", "expected"),
-    [
-        (Problem("copy_impossible"), "convert", {"format": "mp4"}, {"format": "mp4", "quality": "medium"}),
-        (
-            Problem("timestamps_unusable"),
-            "convert",
-            {"format": "mkv"},
-            {"format": "mkv", "quality": "medium"},
-        ),
-        (
-            Problem("parameters_do_not_fit", reason=""),
-            "crop",
-            {"width": 4000, "height": 100, "x": 1900, "y": 10},
-            {"width": 1920, "height": 100, "x": 0, "y": 10},
-        ),
-        (
-            Problem("parameters_do_not_fit", reason=""),
-            "trim",
-            {"start": 1, "end": 5, "mode": "keyframe"},
-            {"start": 1, "end": 5, "mode": "exact"},
-        ),
-        (
-            Problem("parameters_do_not_fit", reason=""),
-            "extract_audio",
-            {"format": "mp3", "track": 7},
-            {"format": "mp3"},
-        ),
-        (
-            Problem("parameters_do_not_fit", reason=""),
-            "gif",
-            {"duration": 60, "width": 1920, "fps": 25},
-            {"duration": 60, "width": 1920, "fps": 25, "format": "mp4"},
-        ),
-        (
-            Problem("output_too_large", limit=1),
-            "convert",
-            {"format": "mp4"},
-            {"format": "mp4", "quality": "low"},
-        ),
-        (
-            Problem("out_of_memory"),
-            "resize",
-            {"width": 1600, "upscale": True},
-            {"width": 1200, "upscale": True},
-        ),
-        (
-            Problem("picture_not_encodable", reason=""),
-            "convert",
-            {"format": "mp4", "video_codec": "av1"},
-            {"format": "mp4", "video_codec": "h264"},
-        ),
-        (
-            Problem("sound_not_encodable", reason=""),
-            "extract_audio",
-            {"format": "mp3", "bitrate": 500},
-            {"format": "mp3"},
-        ),
-        (
-            Problem("subtitles_not_convertible"),
-            "convert",
-            {"format": "mp4"},
-            {"format": "mkv"},
-        ),
-        (
-            Problem("input_ends_early", readable=12.5, duration=60.0),
-            "convert",
-            {"format": "mkv"},
-            {"end": 12.5},
-        ),
-        (Problem("disk_full"), "convert", {"format": "mp4"}, None),
-        (Problem("no_audio_stream"), "mute", {}, None),
-        (Problem("copy_impossible"), "retired", {}, None),
-    ],
-)
-def test_a_fix_is_proposed_where_a_parameter_would_help(
-    problem: Problem, type_: str, wish: dict[str, object], expected: dict[str, object] | None
-) -> None:
-    fix = fix_for(problem, type_, wish, media())
-    assert (None if fix is None else fix.parameters) == expected
-    if fix is not None:
-        assert fix.words
-        assert fix.type == ("trim" if problem.code == "input_ends_early" else type_)
-
-
-def test_a_fix_that_would_fail_as_well_is_not_proposed() -> None:
-    silent = media(audio=())
-    problem = Problem("parameters_do_not_fit", reason="")
-    assert fix_for(problem, "extract_audio", {"format": "mp3", "track": 7}, silent) is None
+def test_the_documentation_has_the_whole_table() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "engine.md").read_text()
+    rows = {cause.name: cause.code for cause in CAUSES} | {name: code for name, (code, _) in EVENTS.items()}
+    for name, code in rows.items():
+        again = "yes" if KINDS[code].retryable else "no"
+        assert f"| {name} | `{code}` | {again} |" in text

@@ -16,7 +16,7 @@ from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import execute
 from engine.intake import Intake, intake
-from engine.types import Limits
+from engine.types import SOURCE, Limits
 from problems import KINDS, Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform
@@ -46,7 +46,7 @@ def worked_on(source: Path, work: Path) -> None:
     execute(
         plan,
         0,
-        source=source,
+        sources={SOURCE: source},
         work_dir=work / "work",
         limits=Limits(stall_seconds=20),
         on_progress=lambda _: None,
