@@ -58,7 +58,7 @@ def test_a_black_result_is_refused(clips: Clips, check: Check) -> None:
     black = clips.made("black", *DARK, *sound(), *MP4)
     with pytest.raises(RunFailed, match=r"not black should be light .* and is black at 1.5 s") as caught:
         check(black, source=clips.container("mp4"), origin=ORIGIN)
-    assert caught.value.code == "output_invalid"
+    assert caught.value.code == "output_black"
 
 
 def test_a_silent_result_is_refused(clips: Clips, check: Check) -> None:
