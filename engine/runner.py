@@ -92,13 +92,15 @@ def run(
         process, limits=limits, control=control, meter=meter, seconds=seconds, keep_stdout=keep_stdout
     )
     began = time.monotonic()
-    with stage(Path(argv[0]).name, command=spoken(argv)), child:
+    # The name of the file may go on with platform and version.
+    tool = Path(argv[0]).name.partition("-")[0]
+    with stage(tool, command=spoken(argv)), child:
         outcome = child.watch()
     log.log(
         # Probes are many, short and all alike.
         logging.DEBUG if meter is None and outcome.succeeded else logging.INFO,
         "%s %s with %d after %.2f s, %.2f CPU s: %s",
-        Path(argv[0]).name,
+        tool,
         outcome.ending,
         outcome.code,
         time.monotonic() - began,
@@ -109,7 +111,7 @@ def run(
 
 
 def spoken(argv: Sequence[str]) -> str:
-    """The command line as people read it: without the lists of what may be opened, long and always the same."""
+    """The command line for people: without the lists of what may be opened, long and always the same."""
     words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
     return shlex.join(words)
 

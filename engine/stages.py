@@ -1,4 +1,4 @@
-"""Names the stages of running work for whoever watches, such as a trace. The engine itself knows no watcher."""
+"""Names the stages of running work for whoever watches, such as a trace; the engine knows no watcher."""
 
 from __future__ import annotations
 

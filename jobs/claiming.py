@@ -128,15 +128,15 @@ _TAKE = f"""
             lease_token = gen_random_uuid(),
             started_at = statement_timestamp()
         FROM locked WHERE jobs_step.id = locked.id
-        RETURNING jobs_step.id, jobs_step.position, jobs_step.attempt, jobs_step.lease_token, jobs_step.job_id,
-            jobs_step.kind, jobs_step.started_at, jobs_step.needs = '{{}}' AS is_first
+        RETURNING jobs_step.id, jobs_step.position, jobs_step.attempt, jobs_step.lease_token,
+            jobs_step.job_id, jobs_step.kind, jobs_step.started_at AS claimed_at, jobs_step.needs = '{{}}' AS is_first
     ), job AS (
         UPDATE jobs_job SET status = 'active', started_at = COALESCE(started_at, statement_timestamp()),
             attempt = GREATEST(jobs_job.attempt, step.attempt), run_after = NULL,
             error_code = '', error_message = '', seq = seq + %(stride)s
         FROM step WHERE jobs_job.id = step.job_id
     )
-    SELECT id, position, attempt, lease_token, job_id, kind, started_at, is_first FROM step
+    SELECT id, position, attempt, lease_token, job_id, kind, claimed_at, is_first FROM step
 """  # noqa: S608 - composed of constants
 
 

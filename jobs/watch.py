@@ -68,7 +68,9 @@ class Watch:
         self._messages = 0
         self._threads = [
             # Each with the context of the step, for its log lines.
-            threading.Thread(target=contextvars.copy_context().run, args=(self._every, seconds, act), name=name)
+            threading.Thread(
+                target=contextvars.copy_context().run, args=(self._every, seconds, act), name=name
+            )
             for seconds, act, name in ((LOOK_EVERY, self._keep, "lease"), (PULSE, self._pulse, "pulse"))
         ]
 

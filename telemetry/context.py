@@ -1,4 +1,4 @@
-"""What is being worked on in this context: request, user, job, step. Log lines and new jobs take it from here."""
+"""What is being worked on in this context: request, user, job, step. Log lines and new jobs read it here."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def current_request_id() -> str:
 
 
 def request_id(given: str) -> str:
-    """The current request's id; for a request that begins, the client's own where it is harmless, or a new one."""
+    """The current request's id; where one begins, the client's own if it is harmless, or a new one."""
     here = current_request_id()
     if here != NO_REQUEST:
         return here

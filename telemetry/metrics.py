@@ -98,7 +98,9 @@ JOBS_FINISHED = Counter(
 FAILURES = Counter(
     "videoproc_job_failures", "Jobs that failed for good, by operation and code.", ("operation", "code")
 )
-RETRIES = Counter("videoproc_retries", "Steps put back for another try, by the reason.", ("operation", "code"))
+RETRIES = Counter(
+    "videoproc_retries", "Steps put back for another try, by the reason.", ("operation", "code")
+)
 LEASE_LOSSES = Counter(
     "videoproc_lease_losses",
     "Leases lost: expired (found by the reconciler), gone (cancelled, deleted or taken over),"

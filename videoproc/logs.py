@@ -19,9 +19,7 @@ HIDDEN = "[hidden]"
 _SHORTEST_SECRET = 8
 _SECRET_SHAPES = (
     # What follows a word that announces a secret, as in headers, addresses, forms and dictionaries.
-    re.compile(
-        r"""(?ix) (\b(?:authorization|cookie|set-cookie)\b ['"]? \s* [:=,] \s* ['"]?) [^'"\r\n]+"""
-    ),
+    re.compile(r"""(?ix) (\b(?:authorization|cookie|set-cookie)\b ['"]? \s* [:=,] \s* ['"]?) [^'"\r\n]+"""),
     re.compile(
         r"""(?ix) (\b[\w-]*(?:password|passwd|secret|token|ticket|sessionid|_session|_csrf|api_?key)\b
         ['"]? \s* [:=] \s* ['"]?) [^\s'"&,;)}\]]+"""

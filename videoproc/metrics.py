@@ -32,8 +32,10 @@ _TOLD = {
     "videoproc_open_sockets": ("WebSockets open now.", ()),
     "videoproc_workers": ("Workers that told within the last 30 s that they live, by lane.", ("lane",)),
     "videoproc_db_pool_connections": (
-        "Connections to PostgreSQL in the pools of the processes, by process and state"
-        " (size, idle, limit; waiting_requests waits for one).",
+        (
+            "Connections to PostgreSQL in the pools of the processes, by process and state"
+            " (size, idle, limit; waiting_requests waits for one)."
+        ),
         ("process", "state"),
     ),
 }

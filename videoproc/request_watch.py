@@ -1,4 +1,4 @@
-"""Counts, times and traces every request: a middleware of the web process, a wrapper of the uploads process."""
+"""Counts, times and traces requests: a middleware of the web process, a wrapper of the uploads process."""
 
 from __future__ import annotations
 

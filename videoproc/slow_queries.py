@@ -17,7 +17,9 @@ log = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parent.parent
 # With the slash, and from the root: the site may well live in a folder that is named like a room of it.
-_OWN_ROOMS = tuple(f"{_ROOT / room}/" for room in ("videoproc", "jobs", "videos", "users", "templates", "tests"))
+_OWN_ROOMS = tuple(
+    f"{_ROOT / room}/" for room in ("videoproc", "jobs", "videos", "users", "templates", "tests")
+)
 
 
 def watch_connection(connection: BaseDatabaseWrapper, **_: Any) -> None:
