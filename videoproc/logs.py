@@ -21,7 +21,7 @@ _SECRET_SHAPES = (
     # What follows a word that announces a secret, as in headers, addresses, forms and dictionaries.
     re.compile(r"""(?ix) (\b(?:authorization|cookie|set-cookie)\b ['"]? \s* [:=,] \s* ['"]?) [^'"\r\n]+"""),
     re.compile(
-        r"""(?ix) (\b[\w-]*(?:password|passwd|secret|token|ticket|sessionid|_session|_csrf|api_?key)\b
+        r"""(?ix) (\b[\w-]*(?:password|passwd|secret[\w-]*|token|ticket|sessionid|_session|_csrf|api_?key)\b
         ['"]? \s* [:=] \s* ['"]?) [^\s'"&,;)}\]]+"""
     ),
     re.compile(r"(?i)(\bbearer\s+)[\w.~+/=-]+"),

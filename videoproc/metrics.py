@@ -8,6 +8,7 @@ import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -18,14 +19,31 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from engine.catalogue import operations
+from jobs.models import Job
 from jobs.queues import lanes_now
 from problems import Problem
-from telemetry.metrics import COUNTERS, HISTOGRAMS, INFINITE, MICROSECONDS, Counter, Histogram
+from problems.catalogue import KINDS
+from telemetry.metrics import (
+    COUNTERS,
+    FAILURES,
+    HISTOGRAMS,
+    INFINITE,
+    JOBS_FINISHED,
+    LEASE_LOSSES,
+    MICROSECONDS,
+    SERVED,
+    UPLOADED,
+    Counter,
+    Histogram,
+)
 from telemetry.recorder import Sample, recorder
 from users.headers import token_from_authorization
 from videoproc.problem_responses import respond
 
 log = logging.getLogger(__name__)
+
+_SERVER_ERROR = 500
 
 # Gauges that processes tell of themselves, see `videoproc.process_gauges` and `jobs.consumers`.
 _TOLD = {
@@ -80,7 +98,8 @@ class _SiteCollector(Collector):
             # Without Redis nobody knows them: absent is right, zero would be wrong.
             yield from _told(stored.gauges)
             by_name = _by_name(stored.sums)
-            yield from (_counter(counter, by_name[counter.name]) for counter in COUNTERS)
+            expected = _expected()
+            yield from (_counter(each, by_name[each.name], expected.get(each.name, ())) for each in COUNTERS)
             yield from (_histogram(histogram, by_name[histogram.name]) for histogram in HISTOGRAMS)
 
 
@@ -150,13 +169,24 @@ def _by_name(sums: Mapping[str, int]) -> Mapping[str, _Series]:
     return found
 
 
-def _counter(counter: Counter, series: _Series) -> Metric:
+def _expected() -> Mapping[str, Iterable[tuple[str, ...]]]:
+    """Series that exist from the start, at zero: Prometheus sees no growth where one begins at one."""
+    types = [*operations(), Job.INTAKE]
+    faults = [kind.code for kind in KINDS.values() if kind.retryable and kind.status >= _SERVER_ERROR]
+    return {
+        JOBS_FINISHED.name: product(types, map(str, Job.FINISHED)),
+        FAILURES.name: product(types, faults),
+        LEASE_LOSSES.name: (("expired",), ("gone",), ("unreachable",)),
+        UPLOADED.name: ((),),
+        SERVED.name: ((),),
+    }
+
+
+def _counter(counter: Counter, series: _Series, expected: Iterable[tuple[str, ...]]) -> Metric:
     family = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
-    if not counter.labels and not series:
-        family.add_metric((), 0)
-    for labels, parts in sorted(series.items()):
-        if len(labels) == len(counter.labels):
-            family.add_metric(labels, parts.get("", 0))
+    for labels in sorted({*series, *expected}):
+        if len(labels) == len(counter.labels):  # else an older or newer version of the site counted it
+            family.add_metric(labels, series.get(labels, {}).get("", 0))
     return family
 
 
