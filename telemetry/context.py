@@ -12,6 +12,8 @@ from contextvars import ContextVar
 Value = str | int | Callable[[], str | None]
 
 NO_REQUEST = "-"
+# Where a request that is over keeps its id for the lines that come late.
+ATTRIBUTE = "_videoproc_request_id"
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 
 _fields: ContextVar[dict[str, Value] | None] = ContextVar("telemetry_fields", default=None)

@@ -46,6 +46,11 @@ class _SafeFormatter(logging.Formatter):
         return text
 
 
+def _request_id(record: logging.LogRecord) -> str:
+    over = getattr(record, "request", None)
+    return getattr(over, context.ATTRIBUTE, context.current_request_id())
+
+
 class TextFormatter(_SafeFormatter):
     """One line for people: time, level, logger, request, message, and what it is about."""
 
@@ -53,7 +58,7 @@ class TextFormatter(_SafeFormatter):
         super().__init__("{asctime} {levelname} {name} [{request_id}] {message}", secrets=secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        record.request_id = context.current_request_id()
+        record.request_id = _request_id(record)
         return self.safe(super().format(record))
 
 
@@ -72,9 +77,12 @@ class JsonFormatter(_SafeFormatter):
             "process": self._process,
             "pid": record.process,
             "message": self.safe(record.getMessage()),
+            "request_id": _request_id(record),
             **context.fields(),
             **tracing.ids(),
         }
+        if line["request_id"] == context.NO_REQUEST:
+            del line["request_id"]
         if record.exc_info:
             line["exception"] = self.safe(self.formatException(record.exc_info))
         if record.stack_info:

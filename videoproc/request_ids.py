@@ -23,6 +23,8 @@ class RequestIdMiddleware:
         with context.bound(request_id=request_id, user_id=lambda: _known_user(request)):
             response = self.get_response(request)
         response.headers[HEADER] = request_id
+        # Django writes a line about a refusal after the last middleware, and hands the request along.
+        request.__dict__[context.ATTRIBUTE] = request_id
         return response
 
 

@@ -316,5 +316,7 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # These bring handlers of their own, whose lines would be in another form.
         "uvicorn": {"handlers": [], "level": "INFO", "propagate": True},
+        # Whole addresses, with what is in their queries. Ours are in `videoproc.request_watch`.
+        "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
     },
 }

@@ -118,7 +118,9 @@ def test_a_request_is_followed_from_the_post_to_the_published_result(
         )
         wait_for(lambda: collector.named("step encode"), seconds=20, what="the step's span has come")
         wait_for(
-            lambda: b'videoproc_step_duration_seconds_count{' in _ask(site, "GET", "/metrics", METRICS_TOKEN)[1],
+            lambda: (
+                b"videoproc_step_duration_seconds_count{" in _ask(site, "GET", "/metrics", METRICS_TOKEN)[1]
+            ),
             seconds=20,
             what="the worker's figures have come",
         )
@@ -150,7 +152,9 @@ def _check_logs(
     assert (encode["step_id"], encode["attempt"], encode["user_id"]) == (step.id, 1, alice.id)
     assert "scale" in encode["message"]
     assert encode["trace_id"] == asked["trace_id"]
-    assert any(line["message"].endswith("is completed ") or "is completed" in line["message"] for line in of_job)
+    assert any(
+        line["message"].endswith("is completed ") or "is completed" in line["message"] for line in of_job
+    )
 
 
 def _check_spans(collector: Collector, job: Job) -> None:
@@ -173,7 +177,9 @@ def _check_metrics(status: int, text: bytes) -> None:
     assert status == 200
     families = {family.name: family for family in text_string_to_metric_families(text.decode())}
     finished = families["videoproc_jobs_finished"].samples
-    assert [(s.labels, s.value) for s in finished if s.value] == [({"operation": "resize", "status": "completed"}, 1.0)]
+    assert [(s.labels, s.value) for s in finished if s.value] == [
+        ({"operation": "resize", "status": "completed"}, 1.0)
+    ]
     workers = {s.labels["lane"]: s.value for s in families["videoproc_workers"].samples}
     assert workers["worker"] == 1  # the name of the test's worker stands where the lane's does
     requests = families["videoproc_http_requests"].samples

@@ -115,13 +115,22 @@ def test_a_sign_in_leaves_no_secret_in_the_log(alice: User, caplog: pytest.LogCa
         assert client.get("/", headers={"X-Request-Id": "request-1234"}).status_code == 200
         assert Client().get("/api/v1/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
         assert Client().get(f"/api/v1/none?token={token}&password={PASSWORD}").status_code == 404
+        assert Client().get("/metrics", headers={"X-Request-Id": "refused-1234"}).status_code == 401
     finally:
         logging.getLogger().removeHandler(keep)
     everything = "\n".join(lines)
     for secret in (PASSWORD, token, *cookies):
         assert secret not in everything
     page = next(json.loads(line) for line in lines if "request-1234" in line)
+    refused = [json.loads(line) for line in lines if "Unauthorized: /metrics" in line]
+    assert [line["request_id"] for line in refused] == ["refused-1234"]
     assert (page["message"].partition(":")[0], page["user_id"]) == ("GET /", alice.id)
+
+
+def test_servers_write_no_addresses_of_their_own() -> None:
+    access = logging.getLogger("uvicorn.access")
+    assert not access.propagate
+    assert not access.isEnabledFor(logging.ERROR)
 
 
 def test_a_line_never_asks_the_database_who_the_user_is() -> None:

@@ -235,5 +235,7 @@ def test_dashboard_and_alerts_name_only_metrics_that_exist() -> None:
     assert set(re.findall(r'code=~"([^"]+)"', codes)[0].split("|")) <= KINDS.keys()
     documented = (ROOT / "docs" / "monitoring.md").read_text()
     assert [alert["alert"] for alert in alerts if f"`{alert['alert']}`" not in documented] == []
-    missing = [name for name in known if not name.endswith(("_bucket", "_sum", "_count")) and name not in documented]
+    missing = [
+        name for name in known if not name.endswith(("_bucket", "_sum", "_count")) and name not in documented
+    ]
     assert missing == []
