@@ -129,7 +129,8 @@ _TAKE = f"""
             started_at = statement_timestamp()
         FROM locked WHERE jobs_step.id = locked.id
         RETURNING jobs_step.id, jobs_step.position, jobs_step.attempt, jobs_step.lease_token,
-            jobs_step.job_id, jobs_step.kind, jobs_step.started_at AS claimed_at, jobs_step.needs = '{{}}' AS is_first
+            jobs_step.job_id, jobs_step.kind, jobs_step.started_at AS claimed_at,
+            jobs_step.needs = '{{}}' AS is_first
     ), job AS (
         UPDATE jobs_job SET status = 'active', started_at = COALESCE(started_at, statement_timestamp()),
             attempt = GREATEST(jobs_job.attempt, step.attempt), run_after = NULL,

@@ -48,7 +48,7 @@ def span(
     server: bool,
     began_ns: int | None,
 ) -> Iterator[Span]:
-    """See `telemetry.tracing.span`. Of an error only its class is told: the text may hold what people typed."""
+    """See `telemetry.tracing.span`. Of an error only the class is told: texts may hold what people typed."""
     above: Context | None = _propagator.extract({"traceparent": parent}) if parent else None
     with _tracer.start_as_current_span(
         name,

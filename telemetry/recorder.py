@@ -136,7 +136,7 @@ class Recorder:
             told = client.mget(keys) if keys else []
             gauges = tuple(
                 Sample(name, tuple(labels), value)
-                for text in told  # type: ignore[union-attr]  # not the async client
+                for text in told
                 if text is not None
                 for name, labels, value in json.loads(text)
             )

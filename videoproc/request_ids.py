@@ -1,4 +1,4 @@
-"""One id per request: in the reply, in problem documents, in each log line it causes, in the jobs it makes."""
+"""One id per request: in the reply, in problem documents, in its log lines, in the jobs it makes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from engine.probe import probe
 from engine.samples import sample_clip
 from engine.types import Limits
 from engine.whitelist import RESULTS
-from tests.e2e.site import Site
 
 pytestmark = pytest.mark.e2e
 

@@ -49,7 +49,7 @@ def test_a_json_line_says_what_it_is_about() -> None:
 
 def test_an_exception_is_one_line_of_json() -> None:
     try:
-        raise ValueError("password=hunter2hunter2")
+        int("password=hunter2hunter2")
     except ValueError:
         text = JsonFormatter().format(_record("failed", error=True))
     assert "\n" not in text
