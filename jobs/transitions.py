@@ -139,7 +139,8 @@ def _note_end(job: Job) -> None:
     JOBS_FINISHED.add(operation=job.type, status=str(job.status))
     if job.status == Job.Status.FAILED:
         FAILURES.add(operation=job.type, code=job.error_code)
-    log.info("job %s (%s) is %s %s", job.id, job.type, job.status, job.error_code)
+    why = f": {job.error_code}" if job.error_code else ""
+    log.info("job %s (%s) is %s%s", job.id, job.type, job.status, why)
 
 
 def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelta, counts: bool) -> None:

@@ -61,7 +61,7 @@ def span(
     ) as made:
         try:
             yield made
-        except BaseException as error:
+        except BaseException as error:  # also what cancels a request or stops a worker
             made.set_status(Status(StatusCode.ERROR, type(error).__name__))
             raise
 

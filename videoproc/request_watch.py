@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import nullcontext
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -42,19 +43,19 @@ class RequestWatchMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         class_ = _CLASSES.get(request.path.lstrip("/").partition("/")[0], "page")
         began = time.monotonic()
-        if class_ in _UNTRACED:
+        method = request.method if request.method in _METHODS else "other"
+        traced = class_ not in _UNTRACED
+        with tracing.span(f"{method} {class_}", server=True) if traced else nullcontext() as span:
             response = self.get_response(request)
-        else:
-            with tracing.span(f"{_method(request)} {class_}", server=True) as span:
-                response = self.get_response(request)
-                if span is not None:
-                    span.update_name(f"{_method(request)} {_route(request)}")
-                    span.set_attributes(_attributes(_method(request), _route(request), response.status_code))
-        if request.resolver_match is None and class_ == "page":
-            class_ = "unknown"
-        elif response.has_header("X-Accel-Redirect"):
-            class_ = "media"
-        _count(class_, _method(request), response.status_code, time.monotonic() - began, _route(request))
+            route = "unknown" if request.resolver_match is None else f"/{request.resolver_match.route}"
+            if request.resolver_match is None and class_ == "page":
+                class_ = "unknown"
+            elif response.has_header("X-Accel-Redirect"):
+                class_ = "media"
+            if span is not None:
+                span.update_name(f"{method} {route}")
+                span.set_attributes(_attributes(method, route, response.status_code))
+            _count(class_, method, response.status_code, time.monotonic() - began, route)
         return response
 
 
@@ -69,7 +70,7 @@ class UploadsWatch:
             await self._application(scope, receive, send)
             return
         began = time.monotonic()
-        method = scope["method"].upper() if scope["method"].upper() in _METHODS else "other"
+        method = scope["method"] if scope["method"] in _METHODS else "other"
         # 499: the client went away before it had an answer.
         status = 499
 
@@ -81,13 +82,15 @@ class UploadsWatch:
 
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        with context.bound(request_id=context.request_id(given)):
+        with (
+            context.bound(request_id=context.request_id(given)),
+            tracing.span(f"{method} {_UPLOADS}", server=True) as span,
+        ):
             try:
-                with tracing.span(f"{method} {_UPLOADS}", server=True) as span:
-                    await self._application(scope, receive, watching_send)
-                    if span is not None:
-                        span.set_attributes(_attributes(method, _UPLOADS, status))
+                await self._application(scope, receive, watching_send)
             finally:
+                if span is not None:
+                    span.set_attributes(_attributes(method, _UPLOADS, status))
                 _count(_UPLOADS, method, status, time.monotonic() - began, _UPLOADS)
 
 
@@ -97,15 +100,6 @@ def _count(class_: str, method: str, status: int, seconds: float, route: str) ->
     level = logging.INFO if method not in _SAFE or status >= _SERVER_ERROR else logging.DEBUG
     # The route, not the address: addresses may carry tickets and links that reset a password.
     log.log(level, "%s %s: %d after %.3f s", method, route, status, seconds)
-
-
-def _method(request: HttpRequest) -> str:
-    return request.method if request.method in _METHODS else "other"
-
-
-def _route(request: HttpRequest) -> str:
-    match = request.resolver_match
-    return f"/{match.route}" if match is not None else "unknown"
 
 
 def _attributes(method: str, route: str, status: int) -> dict[str, str | int]:

@@ -144,6 +144,7 @@ def _check_logs(
     assert (asked["request_id"], asked["user_id"], asked["process"]) == (REQUEST_ID, alice.id, "web")
     post = next(line for line in web if line["message"].startswith("POST /api/v1/videos/"))
     assert (post["request_id"], post["user_id"]) == (REQUEST_ID, alice.id)
+    assert post["trace_id"] == asked["trace_id"]
 
     of_job = [line for line in worker if line.get("job_id") == job.id]
     assert {line["request_id"] for line in of_job} == {REQUEST_ID}
@@ -152,9 +153,7 @@ def _check_logs(
     assert (encode["step_id"], encode["attempt"], encode["user_id"]) == (step.id, 1, alice.id)
     assert "scale" in encode["message"]
     assert encode["trace_id"] == asked["trace_id"]
-    assert any(
-        line["message"].endswith("is completed ") or "is completed" in line["message"] for line in of_job
-    )
+    assert any(line["message"] == f"job {job.id} (resize) is completed" for line in of_job)
 
 
 def _check_spans(collector: Collector, job: Job) -> None:
