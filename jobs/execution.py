@@ -79,6 +79,7 @@ def step_run(claim: Claim) -> None:
                 _insist(lambda: outcomes.step_hand_back(claim), watch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that this try is over
             problem, text = _problem_of(error)
+            tracing.failed(problem.code)
             _insist(lambda: outcomes.step_fail(claim, problem, log=text), watch)
 
 

@@ -71,6 +71,11 @@ def past_span(name: str, began_ns: int, ended_ns: int) -> None:
     _tracer.start_span(name, start_time=began_ns).end(ended_ns)
 
 
+def failed(code: str) -> None:
+    """See `telemetry.tracing.failed`."""
+    trace.get_current_span().set_status(Status(StatusCode.ERROR, code))
+
+
 def ids() -> dict[str, str]:
     """Of the current span; empty without one."""
     here = trace.get_current_span().get_span_context()

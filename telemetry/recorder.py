@@ -6,6 +6,7 @@ two seconds; while Redis is away the sums wait here. See docs/adr/0005.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
@@ -61,6 +62,7 @@ class Recorder:
         self._sources: list[Source] = []
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
+        atexit.register(self.flush)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()

@@ -62,6 +62,12 @@ def past_span(name: str, *, began_ns: int, ended_ns: int) -> None:
         export.past_span(name, began_ns, ended_ns)
 
 
+def failed(code: str) -> None:
+    """Marks the current span: what it stands for did not succeed."""
+    if export := _opentelemetry():
+        export.failed(code)
+
+
 def ids() -> dict[str, str]:
     """`trace_id` and `span_id` of the current span, for log lines; empty without one."""
     export = _opentelemetry()

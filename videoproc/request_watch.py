@@ -55,6 +55,8 @@ class RequestWatchMiddleware:
             if span is not None:
                 span.update_name(f"{method} {route}")
                 span.set_attributes(_attributes(method, route, response.status_code))
+                if response.status_code >= _SERVER_ERROR:
+                    tracing.failed(str(response.status_code))
             _count(class_, method, response.status_code, time.monotonic() - began, route)
         return response
 
