@@ -126,7 +126,7 @@ class Recorder:
             pipeline.execute()
 
     def _beat(self) -> str:
-        return json.dumps([sample for source in self._sources for sample in source()])
+        return json.dumps([sample for source in self._sources for sample in _asked(source)])
 
     def read(self) -> Stored:
         """The sums and gauges of every process. Never raises."""
@@ -168,6 +168,14 @@ class Recorder:
             except Exception:  # a source that fails must not end the thread
                 log.exception("metrics could not be told")
             time.sleep(FLUSH_EVERY)
+
+
+def _asked(source: Source) -> Iterable[Sample]:
+    try:
+        return source()
+    except Exception:  # one gauge less, but the others and all the sums
+        log.exception("a gauge could not be read")
+        return ()
 
 
 recorder = Recorder()

@@ -167,6 +167,17 @@ def test_gauges_of_processes_are_added_up_and_vanish_with_them(client_of_redis: 
     assert _value("videoproc_workers", lane="encode") == 0
 
 
+def test_a_gauge_that_cannot_be_read_takes_nothing_else_along(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> list[Sample]:
+        raise LookupError
+
+    mine = Recorder()
+    mine.source(broken)
+    mine.source(lambda: [Sample("videoproc_open_sockets", (), 4.0)])
+    assert json.loads(mine._beat()) == [["videoproc_open_sockets", [], 4.0]]
+    assert "a gauge could not be read" in caplog.text
+
+
 def _waiting_job(owner: User, *, minutes_ago: int, lane: str, needs: list[int]) -> None:
     job = Job.objects.create(owner=owner, type="resize")
     Step.objects.create(job=job, owner=owner, position=0, kind="encode", lane=lane, priority=1, needs=needs)

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 
 from jobs.services import upload_finish
+from telemetry import context
 from telemetry.recorder import recorder
 from tests.conftest import PASSWORD
 from tests.videoproc.test_metrics import _value, client_of_redis
@@ -65,7 +66,20 @@ def test_uploads_are_counted_and_keep_the_id_of_their_request(
         "content-type": "application/offset+octet-stream",
         "x-request-id": "upload-1234",
     }
-    reply = asyncio.run(_ask(application, "POST", "/api/v1/uploads", headers, b"12345"))
+    about: list[dict[str, str | int]] = []
+
+    class WithContext(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            about.append(context.fields())
+
+    with_context = WithContext()
+    watch = logging.getLogger("videoproc.request_watch")
+    watch.addHandler(with_context)
+    try:
+        reply = asyncio.run(_ask(application, "POST", "/api/v1/uploads", headers, b"12345"))
+    finally:
+        watch.removeHandler(with_context)
+    assert about == [{"request_id": "upload-1234", "user_id": alice.id}]
     assert reply["status"] == 201
     assert dict(reply["headers"])[b"x-request-id"] == b"upload-1234"
     assert _counted("uploads", "POST", 201) == 1

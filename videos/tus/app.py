@@ -62,14 +62,13 @@ class TusApplication:
         if task is not None:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-        with context.bound(request_id=request.id):
-            try:
-                answer = await self._answer(request, body)
-            except BodyEnded as ended:
-                if not ended.connected:
-                    return
-                answer = problem_answer(Problem("request_timeout"), request)
-            await answer.send(send, request)
+        try:
+            answer = await self._answer(request, body)
+        except BodyEnded as ended:
+            if not ended.connected:
+                return
+            answer = problem_answer(Problem("request_timeout"), request)
+        await answer.send(send, request)
 
     async def _answer(self, request: Request, body: Body) -> Answer:
         try:
