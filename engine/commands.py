@@ -35,6 +35,9 @@ def encode_argv(
             argv += [*_SILENCE, "-t", f"{item.silence:.3f}", "-i", "anullsrc=r=48000:cl=stereo"]
             continue
         argv += ["-noaccurate_seek"] if item.from_key_frame else []
+        argv += ["-noautorotate"] if item.as_stored else []
+        # ffmpeg counts against the clock.
+        argv += ["-display_rotation:v:0", str(-item.rotation)] if item.rotation else []
         argv += ["-itsoffset", f"{item.shift:.3f}"] if item.shift else []
         url, reading = _opened(item, position, sources, work_dir)
         argv += _input(url, reading, limits, start=item.start, length=item.length)

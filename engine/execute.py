@@ -7,7 +7,6 @@ publishes, and may be killed at any instant: what it leaves then is only scratch
 from __future__ import annotations
 
 import errno
-import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
+from engine.stages import stage
 from engine.storage import sha256_of, sync_directory, sync_file
 from engine.types import (
     FONT,
@@ -38,7 +38,6 @@ from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
 _RUNS_END = 0.97
-_LONG_LIST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +174,7 @@ class _Execution:
             argv, cwd=self._work_dir, limits=self._limits, control=self._control, meter=meter
         )
         self._cpu_seconds += outcome.cpu_seconds
-        # The lists of what may be opened are long and always the same.
-        words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
-        self._add(f"$ {shlex.join(words)}\n{outcome.log.rstrip()}\n")
+        self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
         if not outcome.succeeded:
             raise failure_of(outcome, self._limits, log=self.log)
@@ -256,9 +253,14 @@ class _Execution:
     def _finish(self, output: OutputPlan) -> Artifact:
         path = self._work_dir / output.filename
         try:
-            verified = verify(
-                path, output, source=self._sources[SOURCE], limits=self._limits, control=self._control
-            )
+            with stage("verify", role=output.role):
+                verified = verify(
+                    path,
+                    output,
+                    source=self._sources[SOURCE],
+                    limits=self._limits,
+                    control=self._control,
+                )
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem

@@ -301,7 +301,9 @@ class Input(Value):
     `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
     has to; otherwise nothing before `start` is kept. Parts follow each other by their lengths, or, with
     `one_clock`, stand where their own times say (MPEG-TS only). `shift` is added to all times. With `silence`
-    nothing is read: it is so many seconds of no sound.
+    nothing is read: it is so many seconds of no sound. Pictures are turned as the file says;
+    `as_stored` leaves them as they are, and `rotation` says how they are to be turned for display, degrees
+    clockwise.
     """
 
     source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
@@ -312,6 +314,8 @@ class Input(Value):
     one_clock: bool = False
     shift: float = 0.0
     silence: float | None = None
+    as_stored: bool = False
+    rotation: int = 0
 
 
 class Run(Value):
