@@ -69,7 +69,9 @@ class LoginView(APIView):
         )
         if user is None:
             raise Problem("invalid_credentials")
-        token, text = services.token_create(user=user, name="login", lifetime=services.LOGIN_TOKEN_LIFETIME)
+        token, text = services.token_create(
+            user=user, name=services.LOGIN_TOKEN_NAME, lifetime=services.LOGIN_TOKEN_LIFETIME
+        )
         data = LoginResultSerializer({"token": text, "expires_at": token.expiry, "user": user}).data
         return Response(data, headers=SECRET)
 

@@ -22,6 +22,7 @@ from users.selectors import browser_session_id
 from users.validation import invalid_request
 
 LOGIN_TOKEN_LIFETIME = timedelta(days=7)
+LOGIN_TOKEN_NAME = "login"  # noqa: S105 - a name
 TOKEN_LIFETIME_MAX = timedelta(days=365)
 TICKET_LIFETIME = timedelta(seconds=30)
 _CONSTRAINTS = {"user_username_unique": "username_taken", "user_email_unique": "email_taken"}
