@@ -28,6 +28,9 @@ def test_every_table_of_ours_is_decided_about() -> None:
 
 
 def test_a_round_trip_is_equal(site: None, manage: Manage, media: Path, tmp_path: Path) -> None:
+    folder = output_path(Output.objects.order_by("-pk")[0].pk).parent / "files"
+    folder.mkdir()
+    (folder / "segment-1.m4s").write_bytes(b"one of many")
     said = manage("export_data", tmp_path / "out")
     assert "users.jsonl: 2" in said
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())

@@ -60,8 +60,13 @@ def has_bytes(row: Mapping[str, Any]) -> bool:
 
 
 def files_of_output(row: Mapping[str, Any]) -> Iterator[Named]:
-    """Of a row with `id, size, sha256`."""
-    yield Named(row["id"], _below(output_path(row["id"])), row["size"], row["sha256"])
+    """Of a row with `id, size, sha256`. A result may be a folder; then the row tells of all files at once."""
+    main = output_path(row["id"])
+    others = [path for path in sorted(main.parent.rglob("*")) if path.is_file() and path != main]
+    if others:
+        yield from (Named(row["id"], _below(path), None) for path in (main, *others))
+    else:
+        yield Named(row["id"], _below(main), row["size"], row["sha256"])
 
 
 def files_named(*, uploads: bool) -> Iterator[Named]:
