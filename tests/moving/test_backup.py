@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -147,6 +148,21 @@ def test_what_was_purged_or_finished_meanwhile(
     assert not Video.objects.filter(pk=video.pk).exists()
     assert Output.objects.filter(pk=lost.pk).exists()
     assert f"Was missing or damaged when the backup was made: outputs/{lost.id}/file" in said
+
+
+def test_a_database_that_does_not_load_changes_nothing(site: None, manage: Manage, tmp_path: Path) -> None:
+    manage("backup", tmp_path / "backup")
+    dump, manifest = tmp_path / "backup" / "database.sql.gz", tmp_path / "backup" / "manifest.json"
+    before = hashlib.sha256(dump.read_bytes()).hexdigest()
+    with gzip.open(dump, "wt") as script:
+        script.write("CREATE TABLE half (id int);\nSELECT 1 / 0;\n")
+    after = hashlib.sha256(dump.read_bytes()).hexdigest()
+    manifest.write_text(manifest.read_text().replace(before, after))
+    videos = Video.objects.count()
+    with pytest.raises(CommandError, match=r"left as it was\. psql says: ERROR: +division by zero"):
+        manage("restore", tmp_path / "backup", "--replace")
+    assert Video.objects.count() == videos
+    assert "half" not in connection.introspection.table_names()
 
 
 def test_data_is_not_overwritten_unless_told(site: None, manage: Manage, media: Path, tmp_path: Path) -> None:

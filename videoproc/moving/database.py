@@ -24,6 +24,7 @@ _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 _BEFORE = f"""\\set ON_ERROR_STOP on
 BEGIN;
 SET LOCAL lock_timeout = '{_LOCK_SECONDS}s';
+SET LOCAL client_min_messages = warning;
 DROP SCHEMA public CASCADE;
 CREATE SCHEMA public;
 ALTER SCHEMA public OWNER TO pg_database_owner;

@@ -14,8 +14,6 @@ from videoproc.progress_lines import ProgressLines
 
 class Command(BaseCommand):
     help = "Restores a backup into this site."
-    # The database may be empty, or of another version.
-    requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("folder", metavar="DIR", type=Path, help="the folder of a backup")
