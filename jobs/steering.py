@@ -30,6 +30,7 @@ def job_cancel(*, viewer: User, job_id: str) -> Job:
 
 
 def job_cancel_any(*, job_id: str) -> Job:
+    """`job_cancel` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
     return _steer(job_id, transitions.job_cancel, word="cancelled", states=Job.LIVE)
 
 
@@ -54,6 +55,7 @@ def job_pause(*, viewer: User, job_id: str) -> Job:
 
 
 def job_pause_any(*, job_id: str) -> Job:
+    """`job_pause` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
     states = (Job.Status.QUEUED, Job.Status.ACTIVE)
     return _steer(job_id, transitions.job_pause, word="paused", states=states)
 
@@ -64,6 +66,7 @@ def job_resume(*, viewer: User, job_id: str) -> Job:
 
 
 def job_resume_any(*, job_id: str) -> Job:
+    """`job_resume` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
     return _steer(job_id, transitions.job_resume, word="resumed", states=(Job.Status.PAUSED,))
 
 
@@ -73,6 +76,7 @@ def job_bump(*, viewer: User, job_id: str) -> Job:
 
 
 def job_bump_any(*, job_id: str) -> Job:
+    """`job_bump` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
     job = Job.objects.only("owner_id").get(id=job_id)
     with transaction.atomic():
         claims_of_owner_lock(raw_id(job.owner_id))

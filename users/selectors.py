@@ -8,12 +8,14 @@ from typing import Literal
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
-from django.db.models import Q, Value
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from knox.crypto import hash_token
 
+from problems import Problem
+from users.ids import public_id_is_valid
 from users.models import ApiToken, User
 from users.passwords import MAXIMUM_LENGTH
 
@@ -47,6 +49,29 @@ def user_by_credentials(*, login: str, password: str) -> User | None:
         User().set_password(password)
         return None
     return user if user.check_password(password) and user.is_active else None
+
+
+def user_get(user_id: str) -> User:
+    """The account of this id (`usr_…`) with its tier, active or not. Raises `not_found`."""
+    user = None
+    if public_id_is_valid("usr", user_id):
+        user = User.objects.select_related("tier").filter(pk=user_id).first()
+    if user is None:
+        raise Problem("not_found")
+    return user
+
+
+def user_find(login: str) -> User | None:
+    """The account with this name or address, in any case of its letters, active or not."""
+    return _user_by_login(login)
+
+
+def users_matching(text: str) -> QuerySet[User]:
+    """Accounts whose name or address contains every word of `text`, newest first; all for an empty text."""
+    users = User.objects.select_related("tier").order_by("-id")
+    for word in text.replace("\x00", " ").split()[:10]:
+        users = users.filter(Q(username__icontains=word) | Q(email__icontains=word))
+    return users
 
 
 def username_is_taken(username: str) -> bool:

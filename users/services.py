@@ -14,14 +14,17 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from problems import FieldError, Problem
+from users.ids import public_id_is_valid
 from users.models import ApiToken, SocketTicket, User
 from users.selectors import browser_session_id
 from users.validation import invalid_request
 
 LOGIN_TOKEN_LIFETIME = timedelta(days=7)
+LOGIN_TOKEN_NAME = "login"  # noqa: S105 - a name
 TOKEN_LIFETIME_MAX = timedelta(days=365)
 TICKET_LIFETIME = timedelta(seconds=30)
 _CONSTRAINTS = {"user_username_unique": "username_taken", "user_email_unique": "email_taken"}
@@ -154,6 +157,32 @@ def session_end(*, user: User, session_id: str) -> None:
     if session_id not in tokens:
         raise Problem("not_found")
     token_revoke(token=tokens[session_id])
+
+
+def session_extend(*, user: User, session_id: str) -> None:
+    """Keep one open browser session (`ses_…`) or token (`tok_…`) of this user open for 7 days from now.
+
+    Nothing is made shorter, a token lives no longer than a year, and one that never ends stays so. The cookie
+    of a browser is its own affair: the page that serves it sends it again. Raises `not_found`, also for what
+    has run out.
+    """
+    now = timezone.now()
+    until = now + LOGIN_TOKEN_LIFETIME
+    tokens = ApiToken.objects.filter(Q(expiry=None) | Q(expiry__gt=now), user=user)
+    if public_id_is_valid("tok", session_id):
+        token = tokens.filter(public_id=session_id).first()
+        if token is None:
+            raise Problem("not_found")
+        longest = min(until, token.created + TOKEN_LIFETIME_MAX)
+        tokens.filter(pk=token.pk, expiry__lt=longest).update(expiry=longest)
+        return
+    for session in UserSession.objects.filter(user=user):
+        if browser_session_id(session.session_key) == session_id:
+            live = Session.objects.filter(session_key=session.session_key, expire_date__gt=now)
+            if live.exists():
+                live.filter(expire_date__lt=until).update(expire_date=until)
+                return
+    raise Problem("not_found")
 
 
 def sessions_end_all(

@@ -19,6 +19,8 @@ from engine.catalogue import operations
 from problems import Problem
 from telemetry.metrics import SERVED
 from users import services as account_services
+from users.permissions import SEES_USERS
+from users.selectors import user_get
 from users.serializers import UserUpdateSerializer
 from users.viewer import viewer_of
 from videos import selectors
@@ -28,6 +30,8 @@ from videos.models import Video
 from videos.serializers import (
     CatalogueEntrySerializer,
     MeSerializer,
+    OwnerStatisticsSerializer,
+    VideoCountsSerializer,
     VideoSerializer,
     VideoUpdateSerializer,
 )
@@ -72,6 +76,20 @@ class VideosView(generics.ListAPIView[Video]):
     def post(self, _request: Request) -> Response:
         """Only reached where the edge does not send uploads to the process that takes them."""
         raise Problem("service_unavailable")
+
+
+class VideoCountsView(generics.GenericAPIView[Video]):
+    queryset = Video.objects.none()  # for the schema, which is made without a viewer
+    serializer_class = VideoCountsSerializer
+    filterset_class = VideoFilter
+    pagination_class = None
+
+    @extend_schema(operation_id="count_videos")
+    def get(self, request: Request) -> Response:
+        """How many videos there are, in all and by status; the filters of the list hold here too."""
+        videos = self.filter_queryset(selectors.videos_for(viewer_of(request)))
+        counts = selectors.videos_counted(videos)
+        return Response({"total": sum(counts.values()), "by_status": counts})
 
 
 class VideoView(APIView):
@@ -157,6 +175,24 @@ class MeView(APIView):
 
     def _answer(self, request: Request) -> Response:
         return Response(MeSerializer(viewer_of(request)).data)
+
+
+class MeStatisticsView(APIView):
+    @extend_schema(operation_id="get_my_statistics", responses=OwnerStatisticsSerializer)
+    def get(self, request: Request) -> Response:
+        """What the caller has: videos and operations by status, results, bytes and seconds."""
+        found = selectors.owner_statistics(viewer_of(request))
+        return Response(OwnerStatisticsSerializer(found).data)
+
+
+class UserStatisticsView(APIView):
+    permission_classes = SEES_USERS
+
+    @extend_schema(operation_id="get_user_statistics", responses=OwnerStatisticsSerializer)
+    def get(self, _request: Request, user_id: str) -> Response:
+        """What somebody has. For staff who may see accounts."""
+        found = selectors.owner_statistics(user_get(user_id))
+        return Response(OwnerStatisticsSerializer(found).data)
 
 
 def _inline(request: Request) -> bool:

@@ -142,3 +142,18 @@ class MeSerializer(UserSerializer):
     @extend_schema_field(UsageSerializer)
     def get_usage(self, user: User) -> dict[str, int]:
         return {"storage_bytes": storage_usage(user), "videos": videos_for(user).count()}
+
+
+class VideoCountsSerializer(serializers.Serializer[Any]):
+    total = serializers.IntegerField()
+    by_status = serializers.DictField(child=serializers.IntegerField())
+
+
+class OwnerStatisticsSerializer(serializers.Serializer[Any]):
+    videos = serializers.DictField(child=serializers.IntegerField(), help_text="By status")
+    video_bytes = serializers.IntegerField()
+    video_seconds = serializers.FloatField()
+    operations = serializers.DictField(child=serializers.IntegerField(), help_text="By status")
+    outputs = serializers.IntegerField()
+    output_bytes = serializers.IntegerField()
+    storage_bytes = serializers.IntegerField(help_text="What counts against the quota")
