@@ -220,6 +220,7 @@ class OutputPlan(Value):
     extension: str
     content_type: str
     expectation: Expectation
+    text: str | None = Field(default=None, description="The whole file, where it is known beforehand.")
 
     @property
     def filename(self) -> str:
@@ -264,6 +265,13 @@ class FileRecipe(Value):
     chapters: bool = False
 
 
+class ProcedureCall(Value):
+    """A way to do a run that needs more than one start of the tool: a module of `procedures`."""
+
+    name: str
+    settings: dict[str, Scalar] = Field(default_factory=dict)
+
+
 class Run(Value):
     """One start of ffmpeg: the source is read once and may feed several files. Times in seconds.
 
@@ -277,7 +285,7 @@ class Run(Value):
     from_key_frame: bool = False
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
-    listens: bool = Field(default=False, description="Loudness is measured before, for its filters.")
+    procedure: ProcedureCall | None = Field(default=None, description="How it is done; None is one start.")
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
 

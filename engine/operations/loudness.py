@@ -13,7 +13,7 @@ from engine.operation import OperationType
 from engine.parameters import Parameters
 from engine.plan import main_video, video_copied, video_encoded, video_obstacle
 from engine.tracks import audio_parts
-from engine.types import Filter, MediaInfo, Plan
+from engine.types import Filter, MediaInfo, Plan, ProcedureCall
 from problems import Problem
 
 _HIGHEST_RATE = 48_000
@@ -73,7 +73,7 @@ def _plan(parameters: LoudnessParameters, media: MediaInfo) -> Plan:
     (output,) = plan.outputs
     expected = output.expectation.model_copy(update={"loudness": parameters.target})
     (step,) = plan.steps
-    runs = tuple(run.model_copy(update={"listens": True}) for run in step.runs)
+    runs = tuple(run.model_copy(update={"procedure": ProcedureCall(name="loudness")}) for run in step.runs)
     return plan.model_copy(
         update={
             "outputs": (output.model_copy(update={"expectation": expected}),),
