@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from problems import FieldError, Problem
@@ -52,6 +53,9 @@ def _parse_bitrate(value: object) -> object:
     return _not_a_boolean(value)
 
 
+ADVANCED: JsonDict = {"x-advanced": True}
+"""For `json_schema_extra`: forms keep the field out of sight until more is asked for."""
+
 WHOLE = BeforeValidator(_not_a_boolean)
 """Goes last into an Annotated int, so that the bounds before it reach the JSON Schema."""
 
@@ -79,6 +83,14 @@ Kilobits = Annotated[
     BeforeValidator(_parse_bitrate),
     WithJsonSchema({"type": "integer", "minimum": 32, "maximum": 512, "examples": [128, 192]}),
 ]
+
+
+def _number_of_text(value: object) -> object:
+    """Forms send numbers as text."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+Channels = Annotated[Literal[1, 2, 6], BeforeValidator(_number_of_text)]
 
 
 def validated(model: type[Parameters], raw: Mapping[str, object]) -> Parameters:

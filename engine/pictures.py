@@ -8,6 +8,8 @@ from fractions import Fraction
 
 from engine.types import Filter, Scalar, VideoStream
 
+_RATE_SLACK = 0.01
+
 
 class Fit(StrEnum):
     """How a picture meets a box of another shape."""
@@ -65,11 +67,12 @@ def natural(stream: VideoStream) -> Geometry:
 
 
 def encodable(
-    stream: VideoStream, geometry: Geometry, *, pixel_format: str = "yuv420p"
+    stream: VideoStream, geometry: Geometry, *, pixel_format: str = "yuv420p", keep_hdr: bool = False
 ) -> tuple[Filter, ...]:
-    """The chain that turns decoded (and, by ffmpeg itself, rotated) frames into 8-bit frames of `geometry`.
+    """The chain that turns decoded (and, by ffmpeg itself, rotated) frames into frames of `geometry`.
 
     Fields are woven into frames first, size comes before tone mapping because that is dear per pixel.
+    `keep_hdr` leaves high dynamic range as it is, for a codec and a pixel format that can carry it.
     """
     chain: list[Filter] = []
     if stream.interlaced:
@@ -86,7 +89,7 @@ def encodable(
         if geometry.offset is not None:
             cut |= {"x": geometry.offset[0], "y": geometry.offset[1]}
         chain.append(Filter(name="crop", options=cut))
-    if stream.hdr:
+    if stream.hdr and not keep_hdr:
         chain += _tone_mapping(stream)
     chain.append(Filter(name="setsar", options={"sar": 1}))
     chain.append(Filter(name="format", options={"pix_fmts": pixel_format}))
@@ -111,6 +114,21 @@ def _tone_mapping(stream: VideoStream) -> list[Filter]:
         Filter(name="tonemap", options={"tonemap": "hable", "desat": 0}),
         Filter(name="zscale", options={"t": "bt709", "m": "bt709", "r": "tv"}),
     ]
+
+
+def capped_rate(stream: VideoStream, most: float | None) -> float | None:
+    """The rate to bring the picture down to; None where it is not above `most`.
+
+    A rate that is not known, or that is told wrong by a hair, is left alone only where it is surely lower.
+    """
+    if most is None or (stream.frame_rate is not None and stream.frame_rate <= most + _RATE_SLACK):
+        return None
+    return most
+
+
+def fewer_frames(rate: float) -> Filter:
+    """At most so many frames a second. Rounded up, each is the frame of its moment, not a later one."""
+    return Filter(name="fps", options={"fps": frame_rate_text(rate), "round": "up"})
 
 
 def frame_rate_text(rate: float) -> str:
