@@ -11,24 +11,46 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from engine.binaries import ffmpeg_path
-from engine.types import FileRecipe, Filter, Limits, Plan, Run, Scalar, StreamRecipe
-from engine.whitelist import UPLOADS, Reading
+from engine.types import FileRecipe, Filter, Input, Limits, Plan, Run, Scalar, StreamRecipe
+from engine.whitelist import PARTS, RESULTS, UPLOADS, Reading
 
 _SPECIFIERS = {"video": "v", "audio": "a", "subtitle": "s"}
 
 
-def encode_argv(plan: Plan, run: Run, *, source: Path, work_dir: Path, limits: Limits) -> list[str]:
-    """The ffmpeg command for one run, progress on stdout."""
+def encode_argv(
+    plan: Plan, run: Run, *, sources: Mapping[str, Path], work_dir: Path, limits: Limits
+) -> list[str]:
+    """The ffmpeg command for one run, progress on stdout. Lists of parts are at `list_name` in `work_dir`."""
     argv = [
         *_start("info"),
         "-stats_period", "0.25", "-progress", "pipe:1",
         "-filter_threads", str(limits.threads),
-        *(["-noaccurate_seek"] if run.from_key_frame else []),
-        *_input(source, UPLOADS, limits, start=run.start, length=run.length),
     ]  # fmt: skip
+    for position, item in enumerate(run.inputs):
+        argv += ["-noaccurate_seek"] if item.from_key_frame else []
+        path, reading = _opened(item, position, sources, work_dir)
+        argv += _input(path, reading, limits, start=item.start, length=item.length)
     for recipe in run.files:
-        argv += _output(recipe, work_dir / plan.output_for(recipe.role).filename, limits)
+        argv += _output(recipe, work_dir / plan.file_name(recipe), limits)
     return argv
+
+
+def list_name(position: int) -> str:
+    """The name of the list of parts that the input at this position reads one after the other."""
+    return f"input-{position}.ffconcat"
+
+
+def parts_list(item: Input) -> str:
+    """The list itself, in ffmpeg's concat format. The names are ours and have nothing to escape."""
+    return "".join(["ffconcat version 1.0\n", *(f"file {name}\n" for name in item.parts)])
+
+
+def _opened(item: Input, position: int, sources: Mapping[str, Path], work_dir: Path) -> tuple[Path, Reading]:
+    if not item.parts:
+        return sources[item.source], UPLOADS
+    if len(item.parts) == 1:
+        return work_dir / item.parts[0], RESULTS
+    return work_dir / list_name(position), PARTS
 
 
 def decode_argv(
@@ -114,7 +136,7 @@ def _input(
 def _output(recipe: FileRecipe, target: Path, limits: Limits) -> list[str]:
     argv: list[str] = []
     for stream in recipe.streams:
-        argv += ["-map", f"0:{stream.source_index}"]
+        argv += ["-map", f"{stream.input}:{stream.source_index}"]
     # Places, dates and devices in the source are nobody's business but its owner's.
     argv += ["-map_metadata:g", "-1", "-map_metadata:s", "-1"]
     argv += ["-map_chapters", "0" if recipe.chapters else "-1"]

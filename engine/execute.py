@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +48,14 @@ _PROCEDURES: Mapping[str, Procedure] = {"loudness": loudness.carry_out}
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a finished step leaves: files in the working directory, CPU seconds used, the log's tail."""
+    """What a finished step leaves: files in the working directory, CPU seconds used, the log's tail.
+
+    `parts` are by name, on disk to stay, and not verified: they count for nothing until an output made of
+    them has been.
+    """
 
     artifacts: tuple[Artifact, ...]
+    parts: Mapping[str, Path]
     cpu_seconds: float
     log: str
 
@@ -59,7 +64,8 @@ def execute(
     plan: Plan,
     position: int,
     *,
-    source: Path,
+    sources: Mapping[str, Path],
+    parts: Mapping[str, Path] | None = None,
     work_dir: Path,
     limits: Limits,
     on_progress: Callable[[Progress], None],
@@ -67,19 +73,23 @@ def execute(
 ) -> StepResult:
     """Run the step at `position` and hand back its verified files, on disk to stay.
 
-    `on_progress` is called in this thread, at most four times a second, never falling, with 1.0 only after
-    every check has passed. Raises RunFailed (a Problem with `log`) when a tool or a check fails,
-    Problem("source_missing"), and Stopped within a second after `control` says stop; by then no process of
-    this step is left.
+    `sources` are the files its runs read, by name; `parts` those that the steps it needs have made, on the
+    same file system as `work_dir`. `on_progress` is called in this thread, at most four times a second, never
+    falling, with 1.0 only after every check has passed.
+
+    Raises RunFailed (a Problem with `log`) when a tool or a check fails, Problem("source_missing") for a
+    source, Problem("part_missing") for a part, and Stopped within a second after `control` says stop; by then
+    no process of this step is left.
     """
     step = next(item for item in plan.steps if item.position == position)
-    if not source.is_file():
+    if not all(source.is_file() for source in sources.values()):
         raise Problem("source_missing")
     work_dir.mkdir(parents=True, exist_ok=True)
+    _link(parts or {}, plan.parts_for(step), work_dir)
     execution = _Execution(
         plan=plan,
         step=step,
-        source=source,
+        sources=sources,
         work_dir=work_dir,
         limits=limits,
         reporter=ProgressReporter(on_progress),
@@ -93,6 +103,14 @@ def execute(
         raise
 
 
+def _link(parts: Mapping[str, Path], wanted: Iterable[str], work_dir: Path) -> None:
+    for name in wanted:
+        try:
+            (work_dir / name).hardlink_to(parts[name])
+        except (KeyError, FileNotFoundError) as error:
+            raise Problem("part_missing") from error
+
+
 class _Execution:
     """One step on its way: what all its parts share."""
 
@@ -101,7 +119,7 @@ class _Execution:
         *,
         plan: Plan,
         step: StepPlan,
-        source: Path,
+        sources: Mapping[str, Path],
         work_dir: Path,
         limits: Limits,
         reporter: ProgressReporter,
@@ -109,7 +127,7 @@ class _Execution:
     ) -> None:
         self._plan = plan
         self._step = step
-        self._source = source
+        self._sources = sources
         self._work_dir = work_dir
         self._limits = limits
         self._reporter = reporter
@@ -131,19 +149,24 @@ class _Execution:
             begin, done = done, done + run.expected_duration
             self._do(run, begin / total * _RUNS_END, done / total * _RUNS_END)
         self._reporter(Progress(fraction=_RUNS_END), urgent=True)
-        roles = [file.role for run in self._step.runs for file in run.files]
+        roles = [file.role for run in self._step.runs for file in run.files if file.part is None]
         artifacts = [self._finish(self._plan.output_for(role)) for role in roles]
         if self._step.position == 0:
             artifacts += [self._write(output) for output in self._plan.outputs if output.text is not None]
+        parts = {name: self._work_dir / name for name in self._step.parts}
+        for part in parts.values():
+            sync_file(part)
         sync_directory(self._work_dir)
         self._reporter(Progress(fraction=1.0, eta_seconds=0.0), urgent=True)
-        return StepResult(artifacts=tuple(artifacts), cpu_seconds=self._cpu_seconds, log=self.log)
+        return StepResult(
+            artifacts=tuple(artifacts), parts=parts, cpu_seconds=self._cpu_seconds, log=self.log
+        )
 
     # --------------------------------------------------------------- what procedures may use, see Bench
 
     @property
-    def source(self) -> Path:
-        return self._source
+    def sources(self) -> Mapping[str, Path]:
+        return self._sources
 
     @property
     def work_dir(self) -> Path:
@@ -200,7 +223,7 @@ class _Execution:
 
     def encode(self, run: Run, begin: float = 0.0, end: float = 1.0) -> None:
         argv = commands.encode_argv(
-            self._plan, run, source=self._source, work_dir=self._work_dir, limits=self._limits
+            self._plan, run, sources=self._sources, work_dir=self._work_dir, limits=self._limits
         )
         self._lay_out(run)
         self.start(argv, run.expected_duration, begin, end)
@@ -220,6 +243,9 @@ class _Execution:
 
     def _lay_out(self, run: Run) -> None:
         """Put the files that filters read into the working directory, where the tool is started."""
+        for position, item in enumerate(run.inputs):
+            if len(item.parts) > 1:
+                (self._work_dir / commands.list_name(position)).write_text(commands.parts_list(item))
         for name, text in run.texts.items():
             (self._work_dir / name).write_text(text, encoding="utf-8")
         if run.font:
@@ -269,5 +295,6 @@ class _Execution:
         )
 
     def _add(self, text: str) -> None:
-        self._log += without_paths(text, self._work_dir, self._source.parent)
+        folders = {source.parent for source in self._sources.values()}
+        self._log += without_paths(text, self._work_dir, *folders)
         self._log = self._log[-2 * self._limits.log_bytes :]

@@ -116,7 +116,8 @@ def _changed(
                 )
                 for file in run.files
             )
-            runs.append(run.model_copy(update={**ask, "files": files}))
+            inputs = (run.inputs[0].model_copy(update=ask), *run.inputs[1:])
+            runs.append(run.model_copy(update={"inputs": inputs, "files": files}))
         steps.append(step.model_copy(update={"runs": tuple(runs)}))
     streams = tuple(sorted([*plan.streams, *left_out], key=lambda item: item.source_index))
     return plan.model_copy(update={"steps": tuple(steps), "streams": streams})

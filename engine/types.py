@@ -18,6 +18,7 @@ Action = Literal["copy", "encode", "drop"]
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 FONT = "font"  # its name in the working directory
+SOURCE = "source"  # the name of the file an operation is about, among those a run may read
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 
 
@@ -240,10 +241,11 @@ class Filter(Value):
 
 
 class StreamRecipe(Value):
-    """How one stream of an output file is made from one stream of the source."""
+    """How one stream of an output file is made from one stream of one of the run's inputs."""
 
     kind: Literal["video", "audio", "subtitle"]
-    source_index: int
+    input: int = Field(default=0, description="Which of the run's inputs.")
+    source_index: int = Field(description="Which of that input's streams.")
     action: Literal["copy", "encode"]
     encoder: str | None = None
     options: dict[str, Scalar] = Field(default_factory=dict, description="Encoder options without '-'.")
@@ -255,9 +257,13 @@ class StreamRecipe(Value):
 
 
 class FileRecipe(Value):
-    """How one output file is written; `role` points to its OutputPlan."""
+    """How one file is written: an output, whose OutputPlan `role` points to, or a part.
 
-    role: str
+    A part is read by later runs and never leaves the working directory; `part` is its file name there.
+    """
+
+    role: str = ""
+    part: str | None = None
     muxer: str
     streams: tuple[StreamRecipe, ...]
     options: dict[str, Scalar] = Field(default_factory=dict, description="Muxer options without '-'.")
@@ -272,17 +278,28 @@ class ProcedureCall(Value):
     settings: dict[str, Scalar] = Field(default_factory=dict)
 
 
-class Run(Value):
-    """One start of ffmpeg: the source is read once and may feed several files. Times in seconds.
+class Input(Value):
+    """What a run reads, once for all its files: a source, or parts one after the other. Times in seconds.
 
     `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
-    has to; otherwise nothing before `start` is kept. `texts` are small files, by name, that filters read from
-    the working directory, so that words of a person are never part of a filter; `font` puts FONT beside them.
+    has to; otherwise nothing before `start` is kept.
     """
 
+    source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
+    parts: tuple[str, ...] = ()
     start: float | None = None
     length: float | None = None
     from_key_frame: bool = False
+
+
+class Run(Value):
+    """One start of ffmpeg: each input is read once and may feed several files.
+
+    `texts` are small files, by name, that filters read from the working directory, so that words of a person
+    are never part of a filter; `font` puts FONT beside them.
+    """
+
+    inputs: tuple[Input, ...] = (Input(),)
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
     procedure: ProcedureCall | None = Field(default=None, description="How it is done; None is one start.")
@@ -291,13 +308,21 @@ class Run(Value):
 
 
 class StepPlan(Value):
-    """One unit of work a worker claims. `needs` are positions of the steps that must be done before."""
+    """One unit of work a worker claims. `needs` are positions of the steps that must be done before.
+
+    Parts its runs write may be read by steps that need it.
+    """
 
     position: int
     kind: str
     lane: Lane
     needs: tuple[int, ...] = ()
     runs: tuple[Run, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts this step writes."""
+        return tuple(file.part for run in self.runs for file in run.files if file.part is not None)
 
 
 class Plan(Value):
@@ -313,6 +338,15 @@ class Plan(Value):
     steps: tuple[StepPlan, ...]
     estimated_size: int | None = None
     estimated_seconds: float | None = None
+
+    def parts_for(self, step: StepPlan) -> frozenset[str]:
+        """The names of the parts of earlier steps that this step reads."""
+        read = {name for run in step.runs for read in run.inputs for name in read.parts}
+        return frozenset(read.difference(step.parts))
+
+    def file_name(self, recipe: FileRecipe) -> str:
+        """The name of the recipe's file in the working directory."""
+        return self.output_for(recipe.role).filename if recipe.part is None else recipe.part
 
     def output_for(self, role: str) -> OutputPlan:
         """The output with this role; KeyError when the plan has none."""

@@ -20,7 +20,7 @@ from engine.control import Stopped
 from engine.execute import execute
 from engine.failures import RunFailed
 from engine.intake import intake
-from engine.types import Limits, Plan
+from engine.types import SOURCE, Limits, Plan
 from jobs import dispatch, outcomes, shutdown
 from jobs.claiming import Claim, active_on_this_machine, lanes_claimable, step_claim, worker_name
 from jobs.models import Job, Step
@@ -88,7 +88,7 @@ def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callab
     done = execute(
         Plan.model_validate(claim.job.plan),
         claim.position,
-        source=source,
+        sources={SOURCE: source},
         work_dir=folder,
         limits=limits,
         on_progress=watch.progressed,

@@ -24,7 +24,7 @@ def carry_out(run: Run, bench: Bench) -> Findings:
         share = _HEARD / len(tracks)
         wish = next(item for item in track.filters if item.name == FILTER)
         found = measure_loudness(
-            bench.source,
+            bench.sources[run.inputs[track.input].source],
             str(track.source_index),
             reading=UPLOADS,
             limits=bench.limits,
