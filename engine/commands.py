@@ -94,6 +94,25 @@ def listen_argv(
     ]  # fmt: skip
 
 
+def look_argv(
+    path: Path,
+    stream: int,
+    filters: Iterable[Filter],
+    *,
+    reading: Reading,
+    limits: Limits,
+    start: float,
+    length: float,
+) -> list[str]:
+    """A command that sends a part of a picture stream through filters which only tell what they find."""
+    return [
+        *_start("info"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(path, reading, limits, start=start, length=length),
+        "-map", f"0:{stream}", "-filter:v", filter_chain(filters), "-f", "null", "-",
+    ]  # fmt: skip
+
+
 def key_frames_argv(source: Path, stream: int, *, limits: Limits) -> list[str]:
     """A command that names every key frame of a stream without decoding, one line each (`framecrc`)."""
     return [

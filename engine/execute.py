@@ -18,7 +18,7 @@ from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.procedure import Findings, Procedure
-from engine.procedures import loudness
+from engine.procedures import bars, loudness
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.runner import Outcome
 from engine.storage import sha256_of, sync_directory, sync_file
@@ -43,7 +43,10 @@ from problems import Problem
 _RUNS_END = 0.97
 _LONG_LIST = 20
 
-_PROCEDURES: Mapping[str, Procedure] = {"loudness": loudness.carry_out}
+_PROCEDURES: Mapping[str, Procedure] = {
+    "loudness": loudness.carry_out,
+    "bars": bars.carry_out,
+}
 
 
 @dataclass(frozen=True, slots=True)

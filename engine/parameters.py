@@ -11,7 +11,15 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -93,6 +101,18 @@ def _number_of_text(value: object) -> object:
 Channels = Annotated[Literal[1, 2, 6], BeforeValidator(_number_of_text)]
 
 
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Colour = Annotated[
+    str,
+    StringConstraints(pattern=r"^(#[0-9a-f]{6}|black|white|gr[ae]y|red|green|blue|yellow)$"),
+    BeforeValidator(_lower),
+]
+"""`#rrggbb`, or one of a few names that ffmpeg knows too."""
+
+
 def validated(model: type[Parameters], raw: Mapping[str, object]) -> Parameters:
     """The parameters as the model reads them. Problem("invalid_parameters") names each wrong field."""
     try:
@@ -123,6 +143,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "time": ("not_a_time", "{message}"),
     "string_type": ("not_a_text", "Must be a text."),
     "string_unicode": ("not_a_text", "Must be a text of valid characters."),
+    "string_pattern_mismatch": ("not_a_choice", "Is not written as it has to be; see the description."),
     "string_too_short": ("too_short", "Must have at least {min_length} characters."),
     "string_too_long": ("too_long", "Must have at most {max_length} characters."),
 }

@@ -9,6 +9,7 @@ from fractions import Fraction
 from engine.types import Filter, Scalar, VideoStream
 
 _RATE_SLACK = 0.01
+_BLUR_SHRINK = 4
 
 
 class Fit(StrEnum):
@@ -17,6 +18,7 @@ class Fit(StrEnum):
     CONTAIN = "contain"
     COVER = "cover"
     STRETCH = "stretch"
+    PAD = "pad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def fitted(
         return _plain(across * scale, down * scale)
     if fit is Fit.STRETCH:
         return _plain(*((width, height) if upscale else (min(width, across), min(height, down))))
-    if fit is Fit.CONTAIN:
+    if fit in (Fit.CONTAIN, Fit.PAD):
         scale = min(width / across, height / down)
         scale = scale if upscale else min(scale, 1.0)
         return _plain(across * scale, down * scale)
@@ -54,6 +56,39 @@ def fitted(
     scale = max(box[0] / across, box[1] / down)
     scaled = (max(box[0], even(across * scale)), max(box[1], even(down * scale)))
     return Geometry(scaled=scaled, size=box)
+
+
+def box_around(stream: VideoStream, width: int, height: int, *, upscale: bool) -> tuple[int, int]:
+    """The box to pad to. Without enlarging it keeps its shape and is no larger than the picture needs."""
+    scale = min(width / stream.display_width, height / stream.display_height)
+    shrink = 1.0 if upscale else max(1.0, scale)
+    return even(width / shrink), even(height / shrink)
+
+
+def padded(inner: tuple[int, int], box: tuple[int, int], colour: str | None) -> tuple[Filter, ...]:
+    """The picture in the middle of a box, with a colour around it; None is the picture itself, blurred."""
+    # Colours are stored for pairs of pixels, so the place has to be even.
+    x, y = ((outside - inside) // 4 * 2 for outside, inside in zip(box, inner, strict=True))
+    if colour is not None:
+        return (
+            Filter(
+                name="pad",
+                options={"w": box[0], "h": box[1], "x": x, "y": y, "color": colour.replace("#", "0x")},
+            ),
+        )
+    # A blurred picture needs few pixels: it is drawn at a quarter of the size and then enlarged.
+    scale = max(box[0] / inner[0], box[1] / inner[1]) / _BLUR_SHRINK
+    small = even(box[0] / _BLUR_SHRINK), even(box[1] / _BLUR_SHRINK)
+    covering = (max(small[0], even(inner[0] * scale)), max(small[1], even(inner[1] * scale)))
+    return (
+        Filter(name="split", gives=("front", "back")),
+        Filter(name="scale", options={"w": covering[0], "h": covering[1]}, takes=("back",)),
+        Filter(name="crop", options={"w": small[0], "h": small[1]}),
+        Filter(name="gblur", options={"sigma": round(max(small) / 40, 2)}),
+        Filter(name="scale", options={"w": box[0], "h": box[1], "flags": "bicubic"}, gives=("behind",)),
+        Filter(name="overlay", options={"x": x, "y": y, "format": "auto"}, takes=("behind", "front")),
+        Filter(name="setsar", options={"sar": 1}),
+    )
 
 
 def _plain(width: float, height: float) -> Geometry:

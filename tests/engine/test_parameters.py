@@ -91,7 +91,7 @@ def test_every_wrong_field_is_told_at_once_in_words() -> None:
     assert [error.detail for error in caught.value.errors] == [
         "Must be at least 16.",
         "Must be at most 8192.",
-        "Must be one of 'contain', 'cover' or 'stretch'.",
+        "Must be one of 'contain', 'cover', 'stretch' or 'pad'.",
     ]
 
 
