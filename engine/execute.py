@@ -18,7 +18,7 @@ from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.procedure import Findings, Procedure
-from engine.procedures import bars, loudness
+from engine.procedures import bars, loudness, target_quality, target_size
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.runner import Outcome
 from engine.storage import sha256_of, sync_directory, sync_file
@@ -46,6 +46,8 @@ _LONG_LIST = 20
 _PROCEDURES: Mapping[str, Procedure] = {
     "loudness": loudness.carry_out,
     "bars": bars.carry_out,
+    "target_size": target_size.carry_out,
+    "target_quality": target_quality.carry_out,
 }
 
 

@@ -93,6 +93,37 @@ Kilobits = Annotated[
 ]
 
 
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmg]i?|)b?", re.IGNORECASE)
+_LEAST_BYTES, _MOST_BYTES = 10_000, 64 * 1024**3
+
+
+def parse_size(value: object) -> object:
+    """Bytes from a number or from a text such as `25 MB` (25,000,000) or `25 MiB` (26,214,400)."""
+    if not isinstance(value, str):
+        return _not_a_boolean(value)
+    found = _SIZE.fullmatch(value.strip())
+    if found is None:
+        raise PydanticCustomError("size", "Must be bytes, such as 25000000, or a size, such as 25 MB.")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+FileSize = Annotated[
+    int,
+    Field(ge=_LEAST_BYTES, le=_MOST_BYTES),
+    BeforeValidator(parse_size),
+    WithJsonSchema(
+        {
+            "type": ["integer", "string"],
+            "minimum": _LEAST_BYTES,
+            "maximum": _MOST_BYTES,
+            "pattern": r"^\d{1,15}(?:\.\d{1,6})?\s*(?:[kKmMgG][iI]?)?[bB]?$",
+            "examples": ["25 MB", 25_000_000],
+        }
+    ),
+]
+
+
 def _number_of_text(value: object) -> object:
     """Forms send numbers as text."""
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
@@ -141,6 +172,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "enum": ("not_a_choice", "Must be one of {expected}."),
     "literal_error": ("not_a_choice", "Must be one of {expected}."),
     "time": ("not_a_time", "{message}"),
+    "size": ("not_a_size", "{message}"),
     "string_type": ("not_a_text", "Must be a text."),
     "string_unicode": ("not_a_text", "Must be a text of valid characters."),
     "string_pattern_mismatch": ("not_a_choice", "Is not written as it has to be; see the description."),

@@ -128,6 +128,9 @@ RESULTS = Reading(
 # Lists, written by this engine, of files it wrote.
 PARTS = Reading(demuxers=("concat", "matroska", "mov"), decoders=RESULTS.decoders, forced=True)
 
+# Samples without loss, written by this engine.
+SAMPLES = Reading(demuxers=("matroska",), decoders=("ffv1", *UPLOADS.decoders), forced=True)
+
 # Still pictures this engine wrote. One demuxer each, forced: by itself ffmpeg goes by the name of a picture
 # file and may take a '%' in it for a row of files.
 PICTURES = {

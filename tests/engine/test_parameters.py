@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine import operations as operations_package
 from engine.catalogue import fingerprint, normalised, operation_for, operations, parameters_for
 from problems import Problem
 
@@ -21,20 +23,10 @@ def refusals(type_: str, raw: dict[str, object]) -> dict[str, str]:
 
 
 def test_the_catalogue_is_the_folder() -> None:
-    assert list(operations()) == [
-        "convert",
-        "crop",
-        "extract_audio",
-        "gif",
-        "loudness",
-        "mute",
-        "resize",
-        "rotate",
-        "speed",
-        "thumbnail",
-        "trim",
-        "watermark",
-    ]
+    folder = Path(operations_package.__path__[0])
+    files = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    assert list(operations()) == files
+    assert {"convert", "resize", "trim", "thumbnail"} <= set(files)
 
 
 def test_an_unknown_operation_is_named() -> None:
