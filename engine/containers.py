@@ -144,7 +144,8 @@ AUDIO_CONTAINERS: Mapping[str, Container] = {
 }  # fmt: skip
 
 ANIMATION_CONTAINERS: Mapping[str, Container] = {
-    "gif": Container("gif", "GIF", "image/gif", "gif", video="gif", muxer_options={"loop": 0}),
+    "gif": Container("gif", "GIF", "image/gif", "gif", video="gif"),
+    "webp": Container("webp", "WebP", "image/webp", "webp", video="webp"),
 }
 
 PICTURE_CONTAINERS: Mapping[str, Container] = {

@@ -211,6 +211,7 @@ class Expectation(Value):
     duration_tolerance: float = 0.1
     loudness: float | None = Field(default=None, description="LUFS of every sound track.")
     picture: bool = Field(default=False, description="The output is a still picture.")
+    animation: bool = Field(default=False, description="The output is a moving WebP.")
 
 
 class OutputPlan(Value):
