@@ -177,6 +177,8 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "string_unicode": ("not_a_text", "Must be a text of valid characters."),
     "string_pattern_mismatch": ("not_a_choice", "Is not written as it has to be; see the description."),
     "string_too_short": ("too_short", "Must have at least {min_length} characters."),
+    "too_short": ("too_short", "Must have at least {min_length}."),
+    "too_long": ("too_long", "Must have at most {max_length}."),
     "string_too_long": ("too_long", "Must have at most {max_length} characters."),
 }
 
