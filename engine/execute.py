@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import commands, runner
+from engine import avc, commands, runner
 from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
@@ -27,6 +27,7 @@ from engine.types import (
     Artifact,
     Check,
     Expectation,
+    FileRecipe,
     Limits,
     MediaInfo,
     OutputPlan,
@@ -148,24 +149,34 @@ class _Execution:
         return self._log[-self._limits.log_bytes :]
 
     def run(self) -> StepResult:
-        total = sum(run.expected_duration for run in self._step.runs) or 1.0
-        done = 0.0
-        for run in self._step.runs:
-            begin, done = done, done + run.expected_duration
-            self._do(run, begin / total * _RUNS_END, done / total * _RUNS_END)
-        self._reporter(Progress(fraction=_RUNS_END), urgent=True)
-        roles = [file.role for run in self._step.runs for file in run.files if file.part is None]
-        artifacts = [self._finish(self._plan.output_for(role)) for role in roles]
-        if self._step.position == 0:
-            artifacts += [self._write(output) for output in self._plan.outputs if output.text is not None]
+        try:
+            artifacts = self._made(self._step.runs)
+        except RunFailed as problem:
+            if not self._step.otherwise or problem.code == "disk_full":
+                raise
+            self._add(f"the quick way does not work here: {problem.detail}\n")
+            artifacts = self._made(self._step.otherwise)
         parts = {name: self._work_dir / name for name in self._step.parts}
         for part in parts.values():
             sync_file(part)
         sync_directory(self._work_dir)
         self._reporter(Progress(fraction=1.0, eta_seconds=0.0), urgent=True)
-        return StepResult(
-            artifacts=tuple(artifacts), parts=parts, cpu_seconds=self._cpu_seconds, log=self.log
-        )
+        return StepResult(artifacts=artifacts, parts=parts, cpu_seconds=self._cpu_seconds, log=self.log)
+
+    def _made(self, runs: tuple[Run, ...]) -> tuple[Artifact, ...]:
+        """The verified outputs of these runs, and those whose words are known from the plan."""
+        self._found = Findings()
+        total = sum(run.expected_duration for run in runs) or 1.0
+        done = 0.0
+        for run in runs:
+            begin, done = done, done + run.expected_duration
+            self._do(run, begin / total * _RUNS_END, done / total * _RUNS_END)
+        self._reporter(Progress(fraction=_RUNS_END), urgent=True)
+        roles = [file.role for run in runs for file in run.files if file.part is None]
+        artifacts = [self._finish(self._plan.output_for(role)) for role in roles]
+        if self._step.position == 0:
+            artifacts += [self._write(output) for output in self._plan.outputs if output.text is not None]
+        return tuple(artifacts)
 
     # --------------------------------------------------------------- what procedures may use, see Bench
 
@@ -232,6 +243,8 @@ class _Execution:
         )
         self._lay_out(run)
         self.start(argv, run.expected_duration, begin, end)
+        for file in run.files:
+            self._complete_header(file)
 
     # --------------------------------------------------------------------------------------------------
 
@@ -245,6 +258,15 @@ class _Execution:
             expectations={**self._found.expectations, **found.expectations},
             checks={**self._found.checks, **found.checks},
         )
+
+    def _complete_header(self, file: FileRecipe) -> None:
+        if file.parameter_sets is None:
+            return
+        path, sets = (self._work_dir / name for name in (self._plan.file_name(file), file.parameter_sets))
+        try:
+            avc.add_parameter_sets(path, sets)
+        except avc.NoPlace as error:
+            raise RunFailed("output_invalid", reason=f"It has {error}.", log=self.log) from error
 
     def _lay_out(self, run: Run) -> None:
         """Put the files that filters read into the working directory, where the tool is started."""

@@ -69,20 +69,20 @@ WHOLE = BeforeValidator(_not_a_boolean)
 
 Pixels = Annotated[int, Field(ge=16, le=8192), WHOLE]
 
+SECONDS_SCHEMA: dict[str, Any] = {
+    "type": ["number", "string"],
+    "format": "timecode",
+    "minimum": 0,
+    "maximum": MAX_SECONDS,
+    "pattern": r"^(?:(?:\d{1,3}:)?[0-5]?\d:)?\d{1,6}(?:\.\d{1,6})?$",
+    "examples": [90, 12.5, "00:01:30.500"],
+}
+
 Seconds = Annotated[
     float,
     Field(ge=0, le=MAX_SECONDS),
     BeforeValidator(parse_time),
-    WithJsonSchema(
-        {
-            "type": ["number", "string"],
-            "format": "timecode",
-            "minimum": 0,
-            "maximum": MAX_SECONDS,
-            "pattern": r"^(?:(?:\d{1,3}:)?[0-5]?\d:)?\d{1,6}(?:\.\d{1,6})?$",
-            "examples": [90, 12.5, "00:01:30.500"],
-        }
-    ),
+    WithJsonSchema(SECONDS_SCHEMA),
 ]
 
 Kilobits = Annotated[

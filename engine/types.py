@@ -44,6 +44,7 @@ class VideoStream(Value):
     pixel_format: str | None = None
     bit_depth: int = 8
     reordered: bool = Field(default=False, description="Has B-frames: stored in another order than shown.")
+    delay: int = Field(default=0, description="How many frames are decoded before the first is shown.")
     preroll: bool = Field(default=False, description="Begins with frames that an edit list hides.")
     frame_rate: float | None = None
     frames: int | None = None
@@ -270,6 +271,10 @@ class FileRecipe(Value):
     options: dict[str, Scalar] = Field(default_factory=dict, description="Muxer options without '-'.")
     frames: int | None = None
     chapters: bool = False
+    chapters_input: int = 0
+    parameter_sets: str | None = Field(
+        default=None, description="A part of raw H.264 whose parameter sets the MP4's header must hold too."
+    )
 
 
 class ProcedureCall(Value):
@@ -283,7 +288,8 @@ class Input(Value):
     """What a run reads, once for all its files: a source, or parts one after the other. Times in seconds.
 
     `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
-    has to; otherwise nothing before `start` is kept.
+    has to; otherwise nothing before `start` is kept. Parts follow each other by their lengths, or, with
+    `one_clock`, stand where their own times say (MPEG-TS only). `shift` is added to all times.
     """
 
     source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
@@ -291,16 +297,21 @@ class Input(Value):
     start: float | None = None
     length: float | None = None
     from_key_frame: bool = False
+    one_clock: bool = False
+    shift: float = 0.0
 
 
 class Run(Value):
     """One start of ffmpeg: each input is read once and may feed several files.
+
+    Times begin at 0 with each input's `start`; with `source_times` they stay as they are in the file.
 
     `texts` are small files, by name, that filters read from the working directory, so that words of a person
     are never part of a filter; `font` puts FONT beside them.
     """
 
     inputs: tuple[Input, ...] = (Input(),)
+    source_times: bool = False
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
     procedure: ProcedureCall | None = Field(default=None, description="How it is done; None is one start.")
@@ -311,7 +322,8 @@ class Run(Value):
 class StepPlan(Value):
     """One unit of work a worker claims. `needs` are positions of the steps that must be done before.
 
-    Parts its runs write may be read by steps that need it.
+    Parts its runs write may be read by steps that need it. `otherwise` is done where `runs` turn out not to
+    work with this file: a quick way may be tried that only the verification of its result can approve.
     """
 
     position: int
@@ -319,6 +331,7 @@ class StepPlan(Value):
     lane: Lane
     needs: tuple[int, ...] = ()
     runs: tuple[Run, ...] = ()
+    otherwise: tuple[Run, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -90,6 +90,7 @@ class Reading:
     demuxers: tuple[str, ...]
     decoders: tuple[str, ...]
     forced: bool = False
+    protocols: tuple[str, ...] = ("file",)
 
     def arguments(self, limits: Limits) -> list[str]:
         """Input options that ffmpeg and ffprobe both take, to be put right before the input."""
@@ -97,7 +98,7 @@ class Reading:
         return [
             *forced,
             "-max_alloc", str(limits.max_alloc_bytes),
-            "-protocol_whitelist", "file",
+            "-protocol_whitelist", ",".join(self.protocols),
             "-format_whitelist", ",".join(self.demuxers),
             "-codec_whitelist", ",".join(self.decoders),
             "-max_pixels", str(limits.max_pixels),
@@ -130,6 +131,11 @@ PARTS = Reading(demuxers=("concat", "matroska", "mov"), decoders=RESULTS.decoder
 
 # Samples without loss, written by this engine.
 SAMPLES = Reading(demuxers=("matroska",), decoders=("ffv1", *UPLOADS.decoders), forced=True)
+
+# MPEG-TS files it wrote, with times that go on from one to the next.
+ONE_CLOCK = Reading(
+    demuxers=("mpegts",), decoders=RESULTS.decoders, forced=True, protocols=("concat", "file")
+)
 
 # Still pictures this engine wrote. One demuxer each, forced: by itself ffmpeg goes by the name of a picture
 # file and may take a '%' in it for a row of files.

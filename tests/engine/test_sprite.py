@@ -19,7 +19,7 @@ STEPS = "nullsrc=s=160x90:r=10:d=12,geq=lum='16+18*floor(T)':cb=128:cr=128"
 
 @pytest.mark.parametrize("suffix", ["jpg", "webp", "png"])
 def test_tiles_are_the_frames_of_their_moments(clips: Clips, perform: Perform, suffix: str) -> None:
-    source = clips.made("steps", "-f", "lavfi", "-i", STEPS, *H264, "-f", "mp4")
+    source = clips.made("shades", "-f", "lavfi", "-i", STEPS, *H264, "-f", "mp4")
     wish = {"interval": 1, "columns": 4, "width": 40, "format": suffix}
     result = perform("sprite", wish, source)
     sheet, storyboard = result.artifacts
@@ -41,7 +41,7 @@ def test_tiles_are_the_frames_of_their_moments(clips: Clips, perform: Perform, s
 
 
 def test_a_long_list_goes_over_several_sheets(clips: Clips, perform: Perform) -> None:
-    source = clips.made("steps", "-f", "lavfi", "-i", STEPS, *H264, "-f", "mp4")
+    source = clips.made("shades", "-f", "lavfi", "-i", STEPS, *H264, "-f", "mp4")
     result = perform("sprite", {"interval": 1, "columns": 1, "width": 32}, source)
     assert [artifact.role for artifact in result.artifacts] == ["sprite_01", "sprite_02", "storyboard"]
     (last,) = frames(result.artifacts[1].path, "crop=32:18:0:18", width=2, height=2)
@@ -50,7 +50,7 @@ def test_a_long_list_goes_over_several_sheets(clips: Clips, perform: Perform) ->
 
 
 def test_thumbnails_at_several_moments(clips: Clips, perform: Perform) -> None:
-    source = clips.made("steps", "-f", "lavfi", "-i", STEPS, *H264, "-f", "mp4")
+    source = clips.made("shades", "-f", "lavfi", "-i", STEPS, *H264, "-f", "mp4")
     result = perform("thumbnail", {"times": "0.5, 00:00:07.5", "width": 32}, source)
     shades = [sum(frames(item.path, width=2, height=2)[0]) / 4 for item in result.artifacts]
     assert shades == pytest.approx([0, 18 * 7 * 255 / 219], abs=8)
