@@ -56,7 +56,7 @@ def test_fewer_frames_where_there_are_more(clips: Clips, perform: Perform, plan:
 
 
 def test_sound_as_asked(clips: Clips, perform: Perform) -> None:
-    source = clips.made("loud", *picture(), *sound(layout="5.1"), "-c:a", "aac", "-f", "matroska")
+    source = clips.made("surround", *picture(), *sound(layout="5.1"), "-c:a", "aac", "-f", "matroska")
     wish = {"format": "mkv", "audio_codec": "mp3", "audio_bitrate": 64, "channels": 1}
     stream = raw_probe(only(perform("convert", wish, source)).path)["streams"][1]
     assert (stream["codec_name"], stream["channels"]) == ("mp3", 1)

@@ -21,7 +21,7 @@ BARS = "pad=320:240:0:32:black"
 def test_a_picture_in_the_middle_of_a_box(
     clips: Clips, perform: Perform, wish: dict[str, object], around: int
 ) -> None:
-    grey = clips.made("grey", "-f", "lavfi", "-i", "color=0x808080:s=160x90:d=1", *H264, "-f", "mp4")
+    grey = clips.made("grey box", "-f", "lavfi", "-i", "color=0x808080:s=160x90:d=1", *H264, "-f", "mp4")
     path = only(perform("resize", {"width": 90, "height": 160, "fit": "pad", **wish}, grey)).path
     assert size(path) == (90, 160)
     first = frames(path, "crop=90:40:0:0", width=8, height=4)[0]
