@@ -38,7 +38,7 @@ class VideoCodec:
     `quality` are numbers of the option `scale` for low, medium and high; `crf` are its bounds where people
     may choose the number themselves. `presets` has options for each speed; without, there is only one.
     `pixel_format` is what it takes; `deep`, where it can carry more than 8 bits and so high dynamic range,
-    what it takes for that. `speed` is pixels per CPU second, `bits_per_pixel` the usual size at medium
+    what it takes for that. No side may be shorter than `least_side`. `speed` is pixels per CPU second, `bits_per_pixel` the usual size at medium
     quality: both rough, both only for the estimates shown before a start.
     """
 
@@ -54,6 +54,7 @@ class VideoCodec:
     crf: tuple[int, int] | None = None
     pixel_format: str = "yuv420p"
     deep: str | None = None
+    least_side: int = 2
 
     def quality_number(self, quality: Quality) -> int:
         """The number of the encoder's own scale that this word means."""
@@ -88,7 +89,7 @@ VIDEO_CODECS: Mapping[str, VideoCodec] = {
         VideoCodec(
             "hevc", "H.265", "libx265", "crf", (31, 26, 22), 22e6, 0.045,
             presets=_presets("preset", "ultrafast", "superfast", "fast", "medium", "slow"), crf=(0, 51),
-            deep="yuv420p10le",
+            deep="yuv420p10le", least_side=16,
         ),
         VideoCodec(
             "vp9", "VP9", "libvpx-vp9", "crf", (38, 32, 26), 25e6, 0.05,
@@ -133,6 +134,8 @@ class AudioCodec:
         return max(low * channels, min(wished, high * channels, self.most))
 
 
+_MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+
 AUDIO_CODECS: Mapping[str, AudioCodec] = {
     codec.name: codec
     for codec in (
@@ -145,7 +148,7 @@ AUDIO_CODECS: Mapping[str, AudioCodec] = {
             "vorbis", "Vorbis", "libvorbis", 80, layouts="mono|stereo|3.0|quad|5.0|5.1|6.1|7.1",
             bounds=(32, 220), rates=(44_100, 48_000),
         ),
-        AudioCodec("mp3", "MP3", "libmp3lame", 96, max_channels=2, most=320),
+        AudioCodec("mp3", "MP3", "libmp3lame", 96, max_channels=2, most=320, rates=_MP3_RATES),
         AudioCodec("flac", "FLAC", "flac", 0),
         AudioCodec("pcm_s16le", "PCM", "pcm_s16le", 0),
     )

@@ -125,6 +125,9 @@ def encodable(
             cut |= {"x": geometry.offset[0], "y": geometry.offset[1]}
         chain.append(Filter(name="crop", options=cut))
     if stream.hdr and not keep_hdr:
+        if geometry.size[0] % 2 or geometry.size[1] % 2:
+            # A side of half a colour sample is more than zscale can take.
+            chain.append(Filter(name="format", options={"pix_fmts": "yuv444p10le"}))
         chain += _tone_mapping(stream)
     chain.append(Filter(name="setsar", options={"sar": 1}))
     chain.append(Filter(name="format", options={"pix_fmts": pixel_format}))
@@ -161,9 +164,13 @@ def capped_rate(stream: VideoStream, most: float | None) -> float | None:
     return most
 
 
-def fewer_frames(rate: float) -> Filter:
-    """At most so many frames a second. Rounded up, each is the frame of its moment, not a later one."""
-    return Filter(name="fps", options={"fps": frame_rate_text(rate), "round": "up"})
+def fewer_frames(rate: float, *, from_start: bool = False) -> Filter:
+    """At most so many frames a second. Rounded up, each is the frame of its moment, not a later one.
+
+    `from_start` has one at 0 in any case, also in a part that is shorter than the time between two.
+    """
+    start: dict[str, Scalar] = {"start_time": 0} if from_start else {}
+    return Filter(name="fps", options={"fps": frame_rate_text(rate), "round": "up", **start})
 
 
 def frame_rate_text(rate: float) -> str:

@@ -144,6 +144,9 @@ def video_encoded(
     rules = VIDEO_CODECS[coding.codec or _usual_codec(stream, container)]
     shape = geometry or natural(stream)
     width, height = size or shape.size
+    if min(width, height) < rules.least_side:
+        reason = f"A picture of {width}x{height} is too small for {rules.label}."
+        raise Problem("parameters_do_not_fit", reason=reason)
     number = rules.quality_number(coding.quality) if coding.crf is None else coding.crf
     options: dict[str, Scalar] = rules.options_at(number, coding.preset)
     keep_hdr = stream.hdr and rules.deep is not None

@@ -19,6 +19,7 @@ from engine.types import (
     VideoStream,
 )
 
+_LEAST_MP3_RATE = 16_000
 _AUDIO_SPEED = 60.0  # seconds of sound encoded in a second
 
 # -------------------------------------------------------------------------------------------------- sound
@@ -93,6 +94,9 @@ def audio_obstacle(media: MediaInfo, track: AudioStream, container: Container) -
     """Why a sound track cannot go into the container untouched; None when it can."""
     if track.codec not in container.copies_audio:
         return f"{label_of(track.codec)} does not fit into {container.label} files"
+    slow = track.sample_rate is not None and track.sample_rate < _LEAST_MP3_RATE
+    if track.codec == "mp3" and slow and container.name in ("mp4", "mov"):
+        return f"MP3 of {track.sample_rate} Hz does not fit into {container.label} files"
     if media.main_video is not None and media.main_video.preroll and not container.edit_lists:
         return f"{container.label} cannot hide the sound before the point where the video was cut"
     return None

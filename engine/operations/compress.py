@@ -24,6 +24,7 @@ _REWRITTEN = 1.005
 _REWRITTEN_BYTES = 5_000
 _USUAL_RATE = 30.0
 _MEGABYTE = 1e6
+_LEAST_AV1_SIDE = 64
 # How far beyond the words low and high a quality is looked for, on the scale of the codec.
 _FINER, _COARSER = 8, 12
 
@@ -157,8 +158,11 @@ def _to_size(
     if not shares.enough:
         reason = f"{_megabytes(size)} is too little for {media.duration:.0f} s of this video"
         raise Problem("parameters_do_not_fit", reason=f"{reason}; take a larger size or trim it first.")
-    picture, audio = _parts(parameters, media, stream, container, shares)
     width, height = shares.geometry.size
+    if _rules(parameters, container).name == "av1" and min(width, height) < _LEAST_AV1_SIDE:
+        reason = f"The AV1 encoder cannot hold a picture of {width}x{height} to a size; take another codec."
+        raise Problem("parameters_do_not_fit", reason=reason)
+    picture, audio = _parts(parameters, media, stream, container, shares)
     plan = video_plan(
         "compress",
         media,

@@ -106,7 +106,7 @@ def _plan(parameters: GifParameters, media: MediaInfo) -> Plan:
     why = f"Drawn as {rate:g} pictures of {width}x{height} a second"
     if parameters.format is AnimationFormat.MP4:
         container = VIDEO_CONTAINERS["mp4"]
-        fewer = (fewer_frames(rate),)
+        fewer = (fewer_frames(rate, from_start=True),)
         # Messages and pages show it like a picture, so it is for every player: no high dynamic range.
         coding = Coding(codec=container.video)
         picture = video_encoded(
@@ -158,7 +158,7 @@ def _painted(clip: MediaInfo, stream: VideoStream, geometry: Geometry, rate: flo
             encoder="gif",
             filters=(
                 *chain,
-                fewer_frames(rate),
+                fewer_frames(rate, from_start=True),
                 Filter(name="split", gives=("seen", "painted")),
                 Filter(
                     name="palettegen", options={"stats_mode": "diff"}, takes=("seen",), gives=("colours",)
@@ -195,7 +195,7 @@ def _drawn(clip: MediaInfo, stream: VideoStream, geometry: Geometry, rate: float
             action="encode",
             encoder="libwebp_anim",
             options={"quality": 70},
-            filters=(*encodable(stream, geometry), fewer_frames(rate)),
+            filters=(*encodable(stream, geometry), fewer_frames(rate, from_start=True)),
         ),
         expected=ExpectedStream(kind="video", codec="webp", width=width, height=height),
         decision=StreamDecision(

@@ -47,8 +47,10 @@ def _plan(parameters: ReverseParameters, media: MediaInfo) -> Plan:
     container = VIDEO_CONTAINERS.get(media.container, VIDEO_CONTAINERS["mp4"])
     rate = stream.frame_rate or _USUAL_RATE
     _held_in_memory(media, stream, rate)
+    silent = parameters.sound is ReversedSound.MUTED or not media.audio
     # Both are filled up to one length first, so that what ended together begins together.
-    length = f"{media.duration:.3f}"
+    seconds = (stream.duration or media.duration) if silent else media.duration
+    length = f"{seconds:.3f}"
     whole = {"stop_mode": "clone", "stop_duration": length}
     picture = video_encoded(
         media,
@@ -62,7 +64,7 @@ def _plan(parameters: ReverseParameters, media: MediaInfo) -> Plan:
             Filter(name="reverse"),
         ),
     )
-    if parameters.sound is ReversedSound.MUTED:
+    if silent:
         audio: Kept = ([], [dropped_sound(track, "It is left out, as asked.") for track in media.audio])
     else:
         audio = audio_parts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.failures import RunFailed
 from engine.procedure import Bench, Findings
 from engine.types import Check, FileRecipe, Run, StreamRecipe
 
@@ -14,6 +15,8 @@ _CORRECTIONS = 4
 _FIRST_PASS, _SECOND_PASS = 0.3, 0.75
 _GREW = 1.03
 _BOLDEST = 5.0
+_TOO_LOW = "requested bitrate is too low"
+_LAST_WORDS = 4_000
 
 
 def carry_out(run: Run, bench: Bench) -> Findings:
@@ -39,7 +42,13 @@ def carry_out(run: Run, bench: Bench) -> Findings:
     attempts = 0
     while attempts <= _CORRECTIONS:
         attempts += 1
-        bench.encode(_pass(run, file, picture, bits, 2), begin, end)
+        try:
+            bench.encode(_pass(run, file, picture, bits, 2), begin, end)
+        except RunFailed as problem:
+            # x264 knows from its first pass what it cannot do.
+            if _TOO_LOW not in problem.log[-_LAST_WORDS:]:
+                raise
+            break
         begin, end = end, (end + 1.0) / 2
         size = path.stat().st_size
         bench.note(f"{bits / 1000:.0f} kbit/s gave {size} of {most:.0f} bytes")
@@ -52,7 +61,7 @@ def carry_out(run: Run, bench: Bench) -> Findings:
         bits *= _factor(most, size, fixed)
     _tidy(path)
     if not best:
-        reason = f"{size} bytes is the least that could be made of it."
+        reason = f"{most:.0f} bytes are fewer than this picture can be encoded in."
         raise bench.failure("parameters_do_not_fit", reason=reason)
     kept.replace(path)
     return _findings(file.role, most, best, attempts)
