@@ -38,8 +38,9 @@ class VideoCodec:
     `quality` are numbers of the option `scale` for low, medium and high; `crf` are its bounds where people
     may choose the number themselves. `presets` has options for each speed; without, there is only one.
     `pixel_format` is what it takes; `deep`, where it can carry more than 8 bits and so high dynamic range,
-    what it takes for that. No side may be shorter than `least_side`. `speed` is pixels per CPU second, `bits_per_pixel` the usual size at medium
-    quality: both rough, both only for the estimates shown before a start.
+    what it takes for that. No side may be shorter than `least_side`. `speed` is pixels per CPU second,
+    `bits_per_pixel` the usual size at medium quality: both rough, both only for the estimates shown before
+    a start.
     """
 
     name: str

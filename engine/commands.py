@@ -16,6 +16,7 @@ from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, Readin
 
 # A key frame leaves its time behind; what follows is dropped unless it is shown before that.
 _ONLY_KEYS_AND_EARLIER = "noise=drop=if(key\\,st(0\\,pts)*0\\,gte(pts\\,ld(0)))"
+_SILENCE = ("-protocol_whitelist", "", "-f", "lavfi")
 _SPECIFIERS = {"video": "v", "audio": "a", "subtitle": "s"}
 
 
@@ -30,7 +31,13 @@ def encode_argv(
         *(["-copyts"] if run.source_times else []),
     ]  # fmt: skip
     for position, item in enumerate(run.inputs):
+        if item.silence is not None:
+            argv += [*_SILENCE, "-t", f"{item.silence:.3f}", "-i", "anullsrc=r=48000:cl=stereo"]
+            continue
         argv += ["-noaccurate_seek"] if item.from_key_frame else []
+        argv += ["-noautorotate"] if item.as_stored else []
+        # ffmpeg counts against the clock.
+        argv += ["-display_rotation:v:0", str(-item.rotation)] if item.rotation else []
         argv += ["-itsoffset", f"{item.shift:.3f}"] if item.shift else []
         url, reading = _opened(item, position, sources, work_dir)
         argv += _input(url, reading, limits, start=item.start, length=item.length)

@@ -16,7 +16,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     WithJsonSchema,
 )
@@ -85,6 +84,13 @@ Seconds = Annotated[
     WithJsonSchema(SECONDS_SCHEMA),
 ]
 
+VideoId = Annotated[
+    str,
+    Field(pattern=r"^vid_[0-9a-f]{32}$"),
+    WithJsonSchema({"type": "string", "format": "video", "pattern": r"^vid_[0-9a-f]{32}$"}),
+]
+"""Another video of the same owner."""
+
 Kilobits = Annotated[
     int,
     Field(ge=32, le=512),
@@ -132,15 +138,18 @@ def _number_of_text(value: object) -> object:
 Channels = Annotated[Literal[1, 2, 6], BeforeValidator(_number_of_text)]
 
 
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
+_COLOUR = r"^(?:#[0-9a-fA-F]{6}|black|white|gray|grey|red|green|blue|yellow)$"
 
 
-Colour = Annotated[
-    str,
-    StringConstraints(pattern=r"^(#[0-9a-f]{6}|black|white|gr[ae]y|red|green|blue|yellow)$"),
-    BeforeValidator(_lower),
-]
+def parse_colour(value: object) -> str:
+    """A colour in small letters."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if re.fullmatch(_COLOUR, text) is None:
+        raise PydanticCustomError("colour", "Must be #rrggbb, such as #1e293b, or a name such as black.")
+    return text
+
+
+Colour = Annotated[str, BeforeValidator(parse_colour), WithJsonSchema({"type": "string", "pattern": _COLOUR})]
 """`#rrggbb`, or one of a few names that ffmpeg knows too."""
 
 
@@ -173,9 +182,10 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "literal_error": ("not_a_choice", "Must be one of {expected}."),
     "time": ("not_a_time", "{message}"),
     "size": ("not_a_size", "{message}"),
+    "colour": ("not_a_colour", "{message}"),
     "string_type": ("not_a_text", "Must be a text."),
     "string_unicode": ("not_a_text", "Must be a text of valid characters."),
-    "string_pattern_mismatch": ("not_a_choice", "Is not written as it has to be; see the description."),
+    "string_pattern_mismatch": ("not_a_choice", "Must be an id, such as vid_ and 32 digits from 0 to f."),
     "string_too_short": ("too_short", "Must have at least {min_length} characters."),
     "too_short": ("too_short", "Must have at least {min_length}."),
     "too_long": ("too_long", "Must have at most {max_length}."),

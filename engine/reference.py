@@ -38,7 +38,7 @@ def table_of(type_: str) -> str:
 
 
 def _default(value: object) -> str:
-    if value is None:
+    if value is None or value == []:
         return ""
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 

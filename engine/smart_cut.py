@@ -93,7 +93,6 @@ def obstacle(media: MediaInfo, stream: VideoStream, container: Container) -> str
         (stream.codec != "h264", f"{label_of(stream.codec)} cannot be cut inside of its groups of frames"),
         (stream.pixel_format != "yuv420p", f"its pixels are {stream.pixel_format}"),
         (stream.interlaced, "it is interlaced"),
-        (stream.rotation != 0, "it is turned"),
         (stream.preroll, "it begins with frames that are to stay hidden"),
         (stream.delay > _MOST_DELAY, "its frames are stored too far from where they are shown"),
         (not stream.key_frames, "the frames that stand on their own are not known"),
@@ -165,7 +164,7 @@ def runs(
         chapters=chapters,
         chapters_input=1,
     )
-    inputs = [Input(parts=(_JOINED,))]
+    inputs = [Input(parts=(_JOINED,), rotation=plan.stream.rotation)]
     if others or chapters:
         start = max(0.0, plan.ranges[0].start - _OVERLAP)
         inputs.append(
@@ -191,6 +190,7 @@ def _piece_run(media: MediaInfo, stream: VideoStream, name: str, piece: Piece, s
                 length=piece.length + _OVERLAP,
                 from_key_frame=True,
                 shift=-media.start_time,
+                as_stored=True,
             ),
         ),
         source_times=True,

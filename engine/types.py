@@ -289,7 +289,10 @@ class Input(Value):
 
     `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
     has to; otherwise nothing before `start` is kept. Parts follow each other by their lengths, or, with
-    `one_clock`, stand where their own times say (MPEG-TS only). `shift` is added to all times.
+    `one_clock`, stand where their own times say (MPEG-TS only). `shift` is added to all times. With `silence`
+    nothing is read: it is so many seconds of no sound. Pictures are turned as the file says;
+    `as_stored` leaves them as they are, and `rotation` says how they are to be turned for display, degrees
+    clockwise.
     """
 
     source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
@@ -299,6 +302,9 @@ class Input(Value):
     from_key_frame: bool = False
     one_clock: bool = False
     shift: float = 0.0
+    silence: float | None = None
+    as_stored: bool = False
+    rotation: int = 0
 
 
 class Run(Value):
@@ -352,6 +358,18 @@ class Plan(Value):
     steps: tuple[StepPlan, ...]
     estimated_size: int | None = None
     estimated_seconds: float | None = None
+
+    @property
+    def others(self) -> frozenset[str]:
+        """The names of the sources that are read besides the file the operation is about."""
+        read = {
+            item.source
+            for step in self.steps
+            for run in (*step.runs, *step.otherwise)
+            for item in run.inputs
+            if not item.parts and item.silence is None
+        }
+        return frozenset(read - {SOURCE})
 
     def parts_for(self, step: StepPlan) -> frozenset[str]:
         """The names of the parts of earlier steps that this step reads."""

@@ -85,10 +85,12 @@ def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callab
     if claim.job.type == Job.INTAKE:
         found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
         return lambda: outcomes.intake_publish(claim, intake=found)
+    plan = Plan.model_validate(claim.job.plan)
+    others = {name: source_path(name) for name in plan.others}
     done = execute(
-        Plan.model_validate(claim.job.plan),
+        plan,
         claim.position,
-        sources={SOURCE: source},
+        sources={SOURCE: source, **others},
         work_dir=folder,
         limits=limits,
         on_progress=watch.progressed,

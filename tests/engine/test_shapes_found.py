@@ -66,7 +66,7 @@ def test_no_bars_is_a_clear_answer(clips: Clips, perform: Perform, graph: str) -
         ("crop", {"width": 64}, {"/parameters/height": "required"}),
         ("crop", {"auto": True, "x": 2}, {"/parameters/x": "conflict"}),
         ("resize", {"width": 64, "fit": "pad"}, {"/parameters": "required"}),
-        ("resize", {"width": 64, "color": "pink;"}, {"/parameters/color": "not_a_choice"}),
+        ("resize", {"width": 64, "color": "pink;"}, {"/parameters/color": "not_a_colour"}),
     ],
 )
 def test_half_a_wish_is_pointed_at(type_: str, raw: dict[str, object], expected: dict[str, str]) -> None:

@@ -160,6 +160,32 @@ def test_uneven_times_are_kept(clips: Clips, tmp_path: Path) -> None:
     assert shown(only(result).path) == pytest.approx([moment - 0.9 for moment in wanted], abs=0.001)
 
 
+@pytest.mark.parametrize("muxer", ["mp4", "matroska"])
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_turned_picture_stays_turned(clips: Clips, tmp_path: Path, muxer: str, degrees: int) -> None:
+    """As telephones record it: stored lying down, to be shown upright."""
+    turned = clips.made(
+        f"turned-{degrees}-{muxer}",
+        "-display_rotation",
+        str(degrees),
+        "-i",
+        moving(clips),
+        "-c",
+        "copy",
+        "-f",
+        muxer,
+    )
+    plan, result = cut(turned, tmp_path, {"start": 0.6, "end": 4.3})
+    assert plan.steps[0].kind == "cut"
+    artifact = only(result)
+    assert artifact.media_info is not None
+    before, after = taken_in(turned, tmp_path / "again").video[0], artifact.media_info.video[0]
+    assert (after.rotation, after.width) == (before.rotation, before.width) == (360 - degrees, 320)
+    whole = frames(turned, width=18, height=32)
+    found = [nearest(picture, whole) for picture in frames(artifact.path, width=18, height=32)]
+    assert found == list(range(15, 108))
+
+
 def test_a_source_that_begins_late_is_cut_where_asked(clips: Clips, tmp_path: Path) -> None:
     source = clips.made(
         "late", "-i", moving(clips), "-c", "copy", "-output_ts_offset", "0.4", "-f", "matroska"

@@ -8,6 +8,8 @@ from engine import catalogue
 from jobs.forms import OperationForm
 from tests.engine.test_plans import media
 
+ANOTHER = "vid_" + "0" * 32
+
 
 @pytest.mark.parametrize("type_", list(catalogue.operations()))
 def test_every_operation_has_a_form(type_: str) -> None:
@@ -25,6 +27,8 @@ def test_what_a_form_sends_untouched_is_understood() -> None:
         "compress": {"target_size": "20 MB"},
         "crop": {"auto": True},
         "extract_audio": {"format": "mp3"},
+        "join": {"after": [ANOTHER]},
+        "replace_audio": {"sound": ANOTHER},
         "resize": {"width": 320},
         "rotate": {"flip": "vertical"},
         "speed": {"factor": 2},
@@ -56,11 +60,12 @@ def test_what_few_people_need_is_folded_away() -> None:
 
 def test_what_is_typed_as_text_reaches_the_engine() -> None:
     typed = {"compress-target_size": "25 MB", "thumbnail-times": "1, 00:00:02.5", "convert-channels": "2"}
-    for type_, expected in {
+    cases: dict[str, dict[str, object]] = {
         "compress": {"target_size": 25_000_000},
         "thumbnail": {"times": (1.0, 2.5)},
         "convert": {"channels": 2},
-    }.items():
+    }
+    for type_, expected in cases.items():
         filled = OperationForm(type_, media(), data={**typed, "convert-format": "mp4"}).parameters()
         read = catalogue.parameters_for(type_, filled).model_dump()
         assert expected.items() <= read.items()
