@@ -7,7 +7,6 @@ publishes, and may be killed at any instant: what it leaves then is only scratch
 from __future__ import annotations
 
 import errno
-import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from engine.procedure import Findings, Procedure
 from engine.procedures import bars, loudness, target_quality, target_size
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.runner import Outcome
+from engine.stages import stage
 from engine.storage import sha256_of, sync_directory, sync_file
 from engine.types import (
     FONT,
@@ -42,7 +42,6 @@ from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
 _RUNS_END = 0.97
-_LONG_LIST = 20
 
 _PROCEDURES: Mapping[str, Procedure] = {
     "loudness": loudness.carry_out,
@@ -229,9 +228,7 @@ class _Execution:
             meter=self.meter(expected, begin, end),
         )
         self._cpu_seconds += outcome.cpu_seconds
-        # The lists of what may be opened are long and always the same.
-        words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
-        self._add(f"$ {shlex.join(words)}\n{outcome.log.rstrip()}\n")
+        self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
         if not outcome.succeeded:
             raise failure_of(outcome, self._limits, log=self.log)
@@ -295,7 +292,8 @@ class _Execution:
         if changed is not None:
             output = output.model_copy(update={"expectation": changed})
         try:
-            verified = verify(path, output, limits=self._limits, control=self._control)
+            with stage("verify", role=output.role):
+                verified = verify(path, output, limits=self._limits, control=self._control)
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
