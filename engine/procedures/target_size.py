@@ -57,7 +57,7 @@ def carry_out(run: Run, bench: Bench) -> Findings:
         if best < size <= most:
             best = size
             path.replace(kept)
-        # A picture too plain for the size does not grow with the rate; noise of the encoder is no sign of that.
+        # A picture too plain for the size does not grow with the rate, whatever the encoder's noise.
         plain = size <= most and not grew and max(tried, default=(0.0, 0))[1] <= most
         if _FILLED * most <= best or plain:
             break
