@@ -69,11 +69,16 @@ class KeysetChangeList(ChangeList):
             found = list(rows[: window + 1])
             has_newer, has_older = before is not None, len(found) > window
             found = found[:window]
+        kept = found if keep is None else keep(found)
+        if len(kept) > self.list_per_page:
+            # The page is full before the window ends: the next one goes on from here.
+            kept, has_older = kept[: self.list_per_page], True
+            found = found[: found.index(kept[-1]) + 1]
         self.newer = self._page(AFTER, found[0]) if found and has_newer else None
         self.older = self._page(BEFORE, found[-1]) if found and has_older else None
         self.newest = self.get_query_string() if before is not None or after is not None else None
         self.looked_through = None if keep is None else len(found)
-        self.result_list: Any = found if keep is None else keep(found)
+        self.result_list: Any = kept
         self.result_count = self.full_result_count = len(self.result_list)
         self.show_full_result_count = self.can_show_all = self.multi_page = False
         self.show_admin_actions = True
@@ -105,6 +110,7 @@ class ListAdmin(_Admin):
     # Exact filters that links use and no side bar shows.
     address_filters: ClassVar[tuple[str, ...]] = ()
     change_form_template = "admin/row_page.html"
+    list_per_page = 50
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     sortable_by: ClassVar[tuple[str, ...]] = ()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
@@ -15,4 +15,5 @@ class VideoprocConfig(AppConfig):
         from videoproc import roles  # noqa: PLC0415 - models may only be imported once all apps are there
 
         connection_created.connect(watch_connection, dispatch_uid="slow queries")
-        post_migrate.connect(roles.after_migrate, sender=self)
+        # `videoproc` has no tables and gets no such signal; `jobs` is the last of those whose rights are given.
+        post_migrate.connect(roles.after_migrate, sender=apps.get_app_config("jobs"))

@@ -51,5 +51,5 @@ def roles_ensure(*, using: str) -> None:
 
 
 def after_migrate(*, sender: AppConfig, using: str, **_: object) -> None:
-    """Receiver of `post_migrate`; by the turn of this application all others have their permissions."""
+    """Receiver of `post_migrate`; by the turn of `jobs` the permissions are there."""
     roles_ensure(using=using)

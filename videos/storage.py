@@ -102,6 +102,7 @@ def reserve_is_reached(needed: int = 0) -> bool:
 
 def room() -> tuple[int, int]:
     """Free bytes of the disk, and how many of them are the reserve."""
+    _make_folder(_folder("uploads"))
     return shutil.disk_usage(settings.MEDIA).free, settings.DISK_RESERVE_BYTES
 
 

@@ -105,7 +105,8 @@ class JobAdmin(ReadOnly, ListAdmin):
     inlines = (StepInline,)
     actions = (
         "retry_selected", "retry_short", "retry_encode", "cancel_selected", "pause_selected",
-        "resume_selected", "bump_selected", "move_short", "move_encode", "priority_high", "priority_normal", "priority_low",
+        "resume_selected", "bump_selected", "move_short", "move_encode", "priority_high",
+        "priority_normal", "priority_low",
     )  # fmt: skip
     fieldsets = (
         (None, {"fields": ("id", "type", "status", "held", "owner", "video", "operation", "other_runs")}),
