@@ -15,5 +15,5 @@ class VideoprocConfig(AppConfig):
         from videoproc import roles  # noqa: PLC0415 - models may only be imported once all apps are there
 
         connection_created.connect(watch_connection, dispatch_uid="slow queries")
-        # `videoproc` has no tables and gets no such signal; `jobs` is the last of those whose rights are given.
+        # `videoproc` has no tables and gets no such signal; `jobs` is the last whose rights are given.
         post_migrate.connect(roles.after_migrate, sender=apps.get_app_config("jobs"))

@@ -1,4 +1,4 @@
-"""An administrator's day in a real browser: why a job failed, another try, another tier, a drain, all logged."""
+"""An administrator's day in a real browser: why a job failed, another try, another tier, a drain."""
 
 from __future__ import annotations
 
