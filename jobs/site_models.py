@@ -100,6 +100,10 @@ class TierStorage(models.Model):
     uploads = models.BigIntegerField(default=0, help_text="What unfinished uploads have announced")
     counted_at = models.DateTimeField()
 
+    class Meta:
+        verbose_name = "storage of a tier"
+        verbose_name_plural = "storage by tier"
+
     def __str__(self) -> str:
         return f"Storage of {self.tier_id}"
 

@@ -193,7 +193,7 @@ class ListAdmin(_Admin):
         row = self.get_object(request, object_id)
         offered = dict(self.get_action_choices(request, default_choices=[]))
         buttons = [
-            (name, offered[name].replace("selected ", ""))
+            (name, re.sub(r"selected \w+", f"this {self.opts.verbose_name}", offered[name]))
             for name in (() if row is None else self.row_actions(request, row))
             if name in offered
         ]

@@ -52,6 +52,8 @@ class StepInline(ReadOnly, _Inline):
     )  # fmt: skip
     extra = 0
     can_delete = False
+    show_change_link = False
+    verbose_name_plural = "steps and their tries"
     ordering = ("position",)
 
 
@@ -89,8 +91,8 @@ class ErrorFilter(admin.SimpleListFilter):
 @admin.register(Job)
 class JobAdmin(ReadOnly, ListAdmin):
     list_display = (
-        "id", "type", "owner", "video", "status", "priority", "progress", "attempt", "error_code",
-        "queued_at", "duration_ms",
+        "id", "status", "error_code", "type", "owner", "video", "queued_at", "priority", "progress",
+        "attempt", "duration_ms",
     )  # fmt: skip
     list_filter = ("status", TypeFilter, ErrorFilter, "queued_at")
     list_defer = ("log", "plan", "video__media_info")
@@ -160,7 +162,7 @@ class JobAdmin(ReadOnly, ListAdmin):
     def hint(self, job: Job) -> str:
         return kind_for(job.error_code).hint
 
-    @admin.display(description="may a retry help?", boolean=True)
+    @admin.display(description="a retry may help", boolean=True)
     def helps_to_retry(self, job: Job) -> bool:
         return kind_for(job.error_code).retryable
 

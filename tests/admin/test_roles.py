@@ -79,12 +79,12 @@ def test_pages(staff: Staff, group: str, place: str, status: int) -> None:
 def test_support_retries_and_cancels_and_no_more(staff: Staff, failed: Job, alice: User) -> None:
     support = staff("Support")
     page = support.get(f"/admin/jobs/job/{failed.pk}/change/").content.decode()
-    assert "Retry jobs in the short lane" in page
+    assert "Retry this job in the short lane" in page
     assert "worker" in page
     waiting = job_make(Video.objects.get(), status="queued")
     page = support.get(f"/admin/jobs/job/{waiting.pk}/change/").content.decode()
-    assert "Cancel jobs" in page
-    assert "Pause jobs" not in page
+    assert "Cancel this job" in page
+    assert "Pause this job" not in page
     act(support, "jobs/job", "pause_selected", waiting.pk)
     act(support, "jobs/job", "priority_high", waiting.pk)
     waiting.refresh_from_db()
@@ -144,7 +144,7 @@ def test_suspending_ends_everything_and_is_logged(root: Client, alice: User, car
     browser.get("/")
     text = act(root, "users/user", "suspend", alice.pk, reason="spam", _page_of=alice.pk)
     assert "1 user was suspended." in text
-    assert "Unsuspend accounts" in text, "back on the page of the account"
+    assert "Unsuspend this user" in text, "back on the page of the account"
     alice.refresh_from_db()
     assert (alice.is_active, alice.suspension_reason) == (False, "spam")
     assert not alice.auth_token_set.exists()

@@ -49,7 +49,7 @@ def test_an_administrators_day(page: Page, context: BrowserContext, site: Site, 
 
     # The cause is mended; once more, on the other queue.
     source.with_name("lost").rename(source)
-    page.get_by_role("button", name="Retry jobs in the short lane").click()
+    page.get_by_role("button", name="Retry this job in the short lane").click()
     expect(page.get_by_text("1 job was queued again in the short lane.")).to_be_visible()
     page.get_by_role("link", name="all runs of this operation").click()
     again = page.locator("#result_list tbody th a").first.inner_text()
