@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -190,7 +191,7 @@ class ListAdmin(_Admin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        row = self.get_object(request, object_id)
+        row = self.get_object(request, unquote(object_id))
         offered = dict(self.get_action_choices(request, default_choices=[]))
         buttons = [
             (name, re.sub(r"selected \w+", f"this {self.opts.verbose_name}", offered[name]))
@@ -214,7 +215,7 @@ class ListAdmin(_Admin):
         if row and (response is None or isinstance(response, HttpResponseRedirect)):
             meta = self.opts
             return HttpResponseRedirect(
-                reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[row])
+                reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[quote(row)])
             )
         return response
 

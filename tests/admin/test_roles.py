@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client
@@ -78,7 +79,7 @@ def test_pages(staff: Staff, group: str, place: str, status: int) -> None:
 
 def test_support_retries_and_cancels_and_no_more(staff: Staff, failed: Job, alice: User) -> None:
     support = staff("Support")
-    page = support.get(f"/admin/jobs/job/{failed.pk}/change/").content.decode()
+    page = support.get(f"/admin/jobs/job/{quote(failed.pk)}/change/").content.decode()
     assert "Retry this job in the short lane" in page
     assert "worker" in page
     waiting = job_make(Video.objects.get(), status="queued")
