@@ -85,13 +85,15 @@ _OPEN = """
 """
 
 # A paused job counts as long as a worker holds it still: it takes a place and memory there, and whoever
-# could pause it out of the cap could fill every worker. Nothing starts for an account that is suspended.
+# could pause it out of the cap could fill every worker. Again a scalar subquery: it must begin with the steps
+# that are held, never with all paused jobs. Nothing starts for an account that is suspended.
 _OWNER = """
     SELECT u.id AS owner_id, COALESCE(u.concurrent_jobs_override, t.concurrent_jobs) AS cap, (
         SELECT count(*) FROM jobs_job r WHERE r.owner_id = u.id AND r.status = 'active' AND r.type <> 'intake'
     ) + (
-        SELECT count(DISTINCT r.id) FROM jobs_step s JOIN jobs_job r ON r.id = s.job_id
-        WHERE s.owner_id = u.id AND s.status = 'active' AND r.status = 'paused'
+        SELECT count(DISTINCT s.job_id) FROM jobs_step s
+        WHERE s.owner_id = u.id AND s.status = 'active'
+          AND (SELECT r.status = 'paused' FROM jobs_job r WHERE r.id = s.job_id)
     ) AS running
     FROM users_user u JOIN users_tier t ON t.name = u.tier_id AND u.is_active
 """

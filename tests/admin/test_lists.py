@@ -74,15 +74,9 @@ def test_nothing_is_counted_and_queries_do_not_grow(root: Client, video: Video, 
     before = queries()
     more(video, 4)
     after = queries()
-    assert not [sql for sql in after if "COUNT(" in sql]
+    # A filter that offers the values a column has would have to read all of it.
+    assert not [sql for sql in after if "COUNT(" in sql or "DISTINCT" in sql]
     assert len(after) <= len(before) + 1, "a search that finds nobody may save a query"
-
-
-@pytest.mark.parametrize("place", BIG)
-def test_no_filter_reads_all_values_of_a_column(root: Client, video: Video, place: str) -> None:
-    with CaptureQueriesContext(connection) as caught:
-        root.get(f"/admin/{place}/")
-    assert not [query["sql"] for query in caught.captured_queries if "DISTINCT" in query["sql"]]
 
 
 def test_paging_forth_and_back_shows_each_row_once(
