@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,9 +68,11 @@ def decode(
 def key_frames(
     source: Path, stream: int, *, limits: Limits, control: Control
 ) -> tuple[tuple[float, ...] | None, float]:
-    """Seconds of an upload's key frames, and the CPU seconds it took to find them. Raises Stopped.
+    """Seconds of the key frames an upload can be cut at, and the CPU seconds it took to find them.
 
-    None where they cannot be told in time, or are so many that a list of them is of no use.
+    Left out are those of open groups: frames shown before them need frames stored before them, so neither
+    side of a cut there is whole. Raises Stopped. None where they cannot be told in time, or are so many that
+    a list of them is of no use.
     """
     argv = commands.key_frames_argv(source, stream, limits=limits)
     outcome = runner.run(
@@ -77,13 +80,27 @@ def key_frames(
     )
     text = outcome.stdout.decode("ascii", "replace")
     clock = re.search(r"^#tb 0: (\d+)/(\d+)", text, re.MULTILINE)
-    stamps = [int(line.split(",")[2]) for line in text.splitlines() if line[:1].isdigit()]
+    stamps = _closed([int(line.split(",")[2]) for line in text.splitlines() if line[:1].isdigit()])
     usable = 0 < len(stamps) <= _MOST_KEY_FRAMES and min(stamps) > _NO_TIME
     if not outcome.succeeded or clock is None or not usable:
         return None, outcome.cpu_seconds
     tick = int(clock[1]) / int(clock[2])
     moments = sorted({max(0.0, round(stamp * tick, 3)) for stamp in stamps})
     return tuple(moments), outcome.cpu_seconds
+
+
+def _closed(stamps: Iterable[int]) -> list[int]:
+    """The key frames that no frame follows which is shown earlier."""
+    keys: list[int] = []
+    newest, counted = None, False
+    for stamp in stamps:
+        if newest is None or stamp > newest:
+            newest, counted = stamp, True
+            keys.append(stamp)
+        elif counted:
+            keys.pop()
+            counted = False
+    return keys
 
 
 def measure(path: Path, *, reading: Reading, limits: Limits, control: Control) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from engine.sniff import refusal
 from engine.stills import still_output, still_run, still_size
 from engine.storage import sha256_of
 from engine.truncation import promised_size
-from engine.types import Artifact, Lane, Limits, MediaInfo, Plan, Progress, StepPlan, VideoStream
+from engine.types import SOURCE, Artifact, Lane, Limits, MediaInfo, Plan, Progress, StepPlan, VideoStream
 from engine.whitelist import UPLOADS, VIDEO_DECODERS
 from problems import Problem
 
@@ -197,7 +197,7 @@ class _Inspection:
         result = execute(
             plan,
             0,
-            source=self._source,
+            sources={SOURCE: self._source},
             work_dir=self._work_dir,
             limits=self._limits,
             on_progress=lambda _: None,

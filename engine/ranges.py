@@ -73,10 +73,24 @@ def within(media: MediaInfo, part: Range) -> tuple[MediaInfo, list[StreamDecisio
     return clip, silent
 
 
+def lead_of(part: Range, media: MediaInfo) -> float:
+    """How many seconds before a part decoding begins.
+
+    Without an index a search may land after the key frame that is needed: begin well before and throw away.
+    """
+    return 0.0 if media.container in INDEXED else min(part.start, _LEAD)
+
+
+def chosen_from(plan: Plan, part: Range, media: MediaInfo) -> Plan:
+    """The plan decoding from `lead_of` before the part until its end; filters choose what stays of that."""
+    lead = lead_of(part, media)
+    ask = {"start": round(part.start - lead, 3), "length": round(part.length + lead, 3)}
+    return _changed(plan, ask, {}, [])
+
+
 def of_part(plan: Plan, part: Range, media: MediaInfo, *, left_out: list[StreamDecision]) -> Plan:
     """The plan made for `within`, decoding only this part of the source `media`."""
-    # Without an index a search may land after the key frame that is needed: begin well before and throw away.
-    lead = 0.0 if media.container in INDEXED else min(part.start, _LEAD)
+    lead = lead_of(part, media)
     ask = {"start": round(part.start - lead, 3), "length": round(part.length + lead, 3)}
     # The length is said again for the output, because chapters go by that.
     cut: dict[str, Scalar] = {"t": f"{part.length:.3f}"}
@@ -116,7 +130,8 @@ def _changed(
                 )
                 for file in run.files
             )
-            runs.append(run.model_copy(update={**ask, "files": files}))
+            inputs = (run.inputs[0].model_copy(update=ask), *run.inputs[1:])
+            runs.append(run.model_copy(update={"inputs": inputs, "files": files}))
         steps.append(step.model_copy(update={"runs": tuple(runs)}))
     streams = tuple(sorted([*plan.streams, *left_out], key=lambda item: item.source_index))
     return plan.model_copy(update={"steps": tuple(steps), "streams": streams})

@@ -6,10 +6,12 @@ locks the operation first, but then never waits for a job.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from django.db import transaction
 from django.db.models.functions import Now
 
 from engine.types import Plan
@@ -18,8 +20,12 @@ from jobs.events import JobEventType
 from jobs.models import SEQ_STRIDE, Job, Step
 from jobs.publish import publish_on_commit
 from problems import Problem
+from telemetry import tracing
+from telemetry.metrics import FAILURES, JOBS_FINISHED, RETRIES
 from videos.models import Operation, Video
 from videos.services.operations import operation_status_set
+
+log = logging.getLogger(__name__)
 
 LOG_BYTES = 64 * 1024
 
@@ -62,6 +68,7 @@ def job_create(
         type=Job.INTAKE if operation is None else operation.type,
         priority=priority,
         plan=None if plan is None else plan.model_dump(mode="json"),
+        trace=tracing.carrier(),
     )
     steps = list(_steps(job, plan))
     for step in steps:
@@ -70,6 +77,7 @@ def job_create(
     publish_on_commit("job.queued", job)
     for first in {step.lane for step in steps if not step.needs}:
         wake_on_commit(first)
+    transaction.on_commit(lambda: log.info("job %s (%s) waits", job.id, job.type), robust=True)
     return job
 
 
@@ -136,6 +144,15 @@ def _end(locked: Locked, status: Job.Status) -> None:
             error_message=job.error_message,
         )
     publish_on_commit(_ENDED[status], job)
+    transaction.on_commit(lambda: _note_end(job), robust=True)
+
+
+def _note_end(job: Job) -> None:
+    JOBS_FINISHED.add(operation=job.type, status=str(job.status))
+    if job.status == Job.Status.FAILED:
+        FAILURES.add(operation=job.type, code=job.error_code)
+    why = f": {job.error_code}" if job.error_code else ""
+    log.info("job %s (%s) is %s%s", job.id, job.type, job.status, why)
 
 
 def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelta, counts: bool) -> None:
@@ -156,6 +173,8 @@ def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelt
     job.speed = job.eta_seconds = None
     job.run_after = now + delay if delay else None
     job.error_code, job.error_message = problem.code, problem.detail
+    if counts:
+        transaction.on_commit(lambda: RETRIES.add(operation=job.type, code=problem.code), robust=True)
     if paused:
         job_save(job)
         publish_on_commit("job.paused", job)

@@ -467,6 +467,14 @@ _JOBS = (
         "The video's file is not in the storage.",
         "Ask the administrator to check the storage.",
     ),
+    Kind(
+        "part_missing",
+        500,
+        "Part missing",
+        "A part of the result that was made before is not in the storage.",
+        "It is made again; nothing needs to be done.",
+        retryable=True,
+    ),
 )
 
 KINDS: dict[str, Kind] = {

@@ -17,7 +17,7 @@ import pytest
 from engine.control import Control, Stopped
 from engine.execute import StepResult, execute
 from engine.failures import RunFailed
-from engine.types import Limits
+from engine.types import SOURCE, Limits
 from engine.verify import verify
 from tests.engine.clips import Clips
 from tests.engine.conftest import MakePlan, Perform
@@ -144,7 +144,7 @@ def test_ffmpeg_dies_with_its_worker(clips: Clips, plan: MakePlan, tmp_path: Pat
         from engine.execute import execute
         from engine.types import Limits, Plan
         plan = Plan.model_validate_json(Path(sys.argv[1]).read_text())
-        execute(plan, 0, source=Path(sys.argv[2]), work_dir=Path(sys.argv[3]), limits=Limits(),
+        execute(plan, 0, sources={"source": Path(sys.argv[2])}, work_dir=Path(sys.argv[3]), limits=Limits(),
                 on_progress=lambda _: None, control=Control())
     """)
     arguments = [tmp_path / "plan.json", source, tmp_path / "work"]
@@ -196,7 +196,7 @@ def test_an_exit_status_is_no_proof(clips: Clips, plan: MakePlan, limits: Limits
         execute(
             plan("convert", {"format": "mp4"}, whole),
             0,
-            source=cut,
+            sources={SOURCE: cut},
             work_dir=tmp_path,
             limits=limits,
             on_progress=lambda _: None,

@@ -11,7 +11,7 @@ import pytest
 from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import execute
-from engine.types import Limits, MediaInfo, Progress
+from engine.types import SOURCE, Limits, MediaInfo, Progress
 from problems import Problem
 from tests.engine.clips import H264, SECONDS, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform
@@ -265,7 +265,7 @@ def test_a_source_that_is_gone(clips: Clips, look: Callable[[Path], MediaInfo], 
         execute(
             plan,
             0,
-            source=tmp_path / "gone",
+            sources={SOURCE: tmp_path / "gone"},
             work_dir=tmp_path,
             limits=Limits(),
             on_progress=lambda _: None,

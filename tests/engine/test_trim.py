@@ -10,7 +10,7 @@ from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import execute
 from engine.intake import intake
-from engine.types import Artifact, Limits, MediaInfo, Plan
+from engine.types import SOURCE, Artifact, Limits, MediaInfo, Plan
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform
@@ -84,7 +84,7 @@ def performed(source: Path, tmp_path: Path, limits: Limits, wish: dict[str, obje
     result = execute(
         plan,
         0,
-        source=source,
+        sources={SOURCE: source},
         work_dir=tmp_path / "work",
         limits=limits,
         on_progress=lambda _: None,
