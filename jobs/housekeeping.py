@@ -1,4 +1,5 @@
-"""Removes what nobody needs any more: scratch of dead steps, expired uploads, old trash, stray files."""
+"""Removes what nobody needs any more: scratch of dead steps, expired uploads, old trash, stray files, and
+what the site's rules of retention say. Counts storage by tier as well."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 
 from jobs import workspace
 from jobs.models import Step
+from jobs.retention import retention_apply
+from jobs.site import site_settings, storage_count
 from users.idempotency import requests_purge
 from users.services import sessions_purge
 from videos.services.uploads import uploads_expire
@@ -20,22 +23,27 @@ class Cleaned:
     """How many of each kind went."""
 
     scratch_folders: int
+    retired: dict[str, int]
     uploads: int
     videos: int
     files: int
     sessions: int
     idempotency_keys: int
+    tiers_counted: int
 
 
 def clean() -> Cleaned:
     """One round; safe to repeat and to run at any time."""
+    settings = site_settings()
     return Cleaned(
         scratch_folders=scratch_sweep(),
+        retired=retention_apply(settings),
         uploads=uploads_expire(),
-        videos=videos_purge(),
+        videos=videos_purge(trashed_before=settings.trash_kept),
         files=media_sweep(),
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
+        tiers_counted=storage_count(),
     )
 
 

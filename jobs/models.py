@@ -10,9 +10,12 @@ from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.functions import Now
 
+from jobs.site_models import SiteSettings, TierStorage
 from users.ids import PublicIdField
 from users.models import Priority
 from videos.models import Operation, Video
+
+__all__ = ["SEQ_STRIDE", "Job", "SiteSettings", "Step", "TierStorage"]
 
 # A row's `seq` moves by this much with each write, which leaves room for progress messages in between
 # that are sent without a write.
@@ -118,6 +121,17 @@ class Job(models.Model):
             ),
             # The same of everybody, for staff.
             models.Index(fields=["queued_at", "id"], include=STATISTICS_COLUMNS, name="job_queued"),
+            # The admin's list by state, newest first; completed ones are found soon enough by id.
+            models.Index(fields=["status", "-id"], name="job_unsuccessful", condition=~Q(status="completed")),
+            # The admin's list by type and by error code.
+            models.Index(fields=["type", "-id"], name="job_type_newest"),
+            models.Index(fields=["error_code", "-id"], name="job_error_newest", condition=Q(status="failed")),
+            # The removal of old logs.
+            models.Index(fields=["finished_at"], name="job_log_kept", condition=~Q(log="")),
+        ]
+        permissions: ClassVar = [
+            ("cancel_job", "Can cancel any job"),
+            ("retry_job", "Can run any job again"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(

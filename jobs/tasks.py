@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from celery import shared_task
 
@@ -24,6 +25,6 @@ def reconcile_task(**_: object) -> dict[str, int]:
 
 
 @shared_task(name="jobs.clean", ignore_result=False)  # type: ignore[untyped-decorator]  # Celery has no types
-def clean_task(**_: object) -> dict[str, int]:
+def clean_task(**_: object) -> dict[str, Any]:
     """Its result is kept, so that the admin shows what went when."""
     return asdict(clean())

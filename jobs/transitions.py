@@ -50,8 +50,18 @@ def job_lock(job_id: str) -> Locked:
     return Locked(job, job.now)
 
 
-def job_create(*, video: Video, operation: Operation | None, priority: int, plan: Plan | None) -> Job:
-    """A queued job with its steps; without a plan it is the intake of the video."""
+def job_create(
+    *,
+    video: Video,
+    operation: Operation | None,
+    priority: int,
+    plan: Plan | None,
+    lane: str | None = None,
+) -> Job:
+    """A queued job with its steps; without a plan it is the intake of the video.
+
+    All steps wait in `lane` where it is given, else each in the one its plan names.
+    """
     job = Job.objects.create(
         owner_id=video.owner_id,
         video=video,
@@ -62,10 +72,12 @@ def job_create(*, video: Video, operation: Operation | None, priority: int, plan
         trace=tracing.carrier(),
     )
     steps = list(_steps(job, plan))
+    for step in steps:
+        step.lane = lane or step.lane
     Step.objects.bulk_create(steps)
     publish_on_commit("job.queued", job)
-    for lane in {step.lane for step in steps if not step.needs}:
-        wake_on_commit(lane)
+    for first in {step.lane for step in steps if not step.needs}:
+        wake_on_commit(first)
     transaction.on_commit(lambda: log.info("job %s (%s) waits", job.id, job.type), robust=True)
     return job
 

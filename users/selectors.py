@@ -19,6 +19,7 @@ from users.ids import public_id_is_valid
 from users.models import ApiToken, User
 from users.passwords import MAXIMUM_LENGTH
 
+MATCHING_MAX = 50
 LAST_USED_GRAIN = timedelta(minutes=1)
 
 
@@ -100,6 +101,17 @@ def user_by_token(text: str) -> tuple[User, ApiToken] | None:
     if token.last_used_at is None or token.last_used_at < now - LAST_USED_GRAIN:
         ApiToken.objects.filter(pk=digest).update(last_used_at=now)
     return token.user, token
+
+
+def users_named(text: str) -> QuerySet[User]:
+    """Those whose name or address is `text` in any case, or whose name begins with it; never many, and
+    all from indexes."""
+    text = text.strip().replace("\x00", "")
+    if not text:
+        return User.objects.none()
+    folded = User.objects.alias(name_folded=Lower("username"), email_folded=Lower("email"))
+    exact = Q(name_folded=Lower(Value(text))) | Q(email_folded=Lower(Value(text)))
+    return folded.filter(exact | Q(username__startswith=text)).order_by()[:MATCHING_MAX]
 
 
 def browser_session_id(session_key: str) -> str:

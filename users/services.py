@@ -116,6 +116,23 @@ def password_change(
         sessions_end_all(user=user, keep_session_key=keep_session_key, keep_token=keep_token)
 
 
+def user_suspend(*, user: User, reason: str = "") -> None:
+    """Closes the account: every session and token ends, nobody can sign in, none of its jobs starts.
+
+    What runs is finished, and nothing is removed. Suspending twice keeps the last reason.
+    """
+    with transaction.atomic():
+        user.is_active, user.suspension_reason = False, reason.strip()[:300]
+        user.save(update_fields=["is_active", "suspension_reason", "updated_at"])
+        sessions_end_all(user=user)
+
+
+def user_unsuspend(*, user: User) -> None:
+    """Opens the account again. Its jobs start within seconds; sessions and tokens stay gone."""
+    user.is_active, user.suspension_reason = True, ""
+    user.save(update_fields=["is_active", "suspension_reason", "updated_at"])
+
+
 def user_delete(*, user: User) -> None:
     """Remove the account and every row it owns. Its files have no row then and are swept up later."""
     with transaction.atomic():
@@ -145,6 +162,14 @@ def token_revoke(*, token: ApiToken) -> None:
 def tokens_revoke_all(*, user: User) -> None:
     """End every token of this user at once."""
     ApiToken.objects.filter(user=user).delete()
+
+
+def browser_sessions_end_all(*, user: User) -> None:
+    """Sign this user out of every browser at once; tokens stay."""
+    with transaction.atomic():
+        sessions = UserSession.objects.filter(user=user)
+        _browser_sessions_end(list(sessions.values_list("session_key", flat=True)))
+        SocketTicket.objects.filter(user=user).delete()
 
 
 def session_end(*, user: User, session_id: str) -> None:

@@ -55,12 +55,16 @@ class Video(models.Model):
             models.Index(
                 fields=["owner", "-id"], name="video_owner_newest", condition=models.Q(deleted_at=None)
             ),
+            # The admin's list of one owner's videos, trash included.
+            models.Index(fields=["owner", "-id"], name="video_owner_all"),
             # The purge of the trash.
             models.Index(
                 fields=["deleted_at"], name="video_trash", condition=models.Q(deleted_at__isnull=False)
             ),
             # The library's search box: name contains the words.
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
+            # The admin's list by state, newest first; ready ones are found soon enough by id.
+            models.Index(fields=["status", "-id"], name="video_unready", condition=~models.Q(status="ready")),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -159,6 +163,12 @@ class Operation(models.Model):
         indexes: ClassVar = [
             # The operations panel: one video's operations, newest first.
             models.Index(fields=["video", "-id"], name="operation_video_newest"),
+            # The admin's list by state, newest first; completed ones are found soon enough by id.
+            models.Index(
+                fields=["status", "-id"],
+                name="operation_unsuccessful",
+                condition=~models.Q(status="completed"),
+            ),
         ]
         constraints: ClassVar = [
             # Also answers "is there already such an operation?".

@@ -100,6 +100,12 @@ def reserve_is_reached(needed: int = 0) -> bool:
     return free - needed < settings.DISK_RESERVE_BYTES
 
 
+def room() -> tuple[int, int]:
+    """Free bytes of the disk, and how many of them are the reserve."""
+    _make_folder(_folder("uploads"))
+    return shutil.disk_usage(settings.MEDIA).free, settings.DISK_RESERVE_BYTES
+
+
 def entries(kind: str, *, untouched_since: float) -> Iterator[str]:
     """Names (ids) below `uploads`, `videos` or `outputs` last changed before this Unix time."""
     try:
