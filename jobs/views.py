@@ -16,7 +16,7 @@ from django_htmx.http import reswap, retarget, trigger_client_event
 from engine.types import MediaInfo
 from jobs import selectors, services, statistics, steering
 from jobs.forms import JobsFilter, OperationForm
-from jobs.models import Job
+from jobs.models import SLOW_MS, Job
 from problems import Problem
 from users.form_problems import problem_show
 from users.viewer import viewer_of
@@ -193,15 +193,16 @@ def statistics_page(request: HttpRequest) -> HttpResponse:
     """How the own jobs of the last days went."""
     period = statistics.period_of_days(STATISTICS_DAYS)
     scope = statistics.scope_for(viewer_of(request), period=period)
-    slow = statistics.jobs_slow(scope, threshold_ms=statistics.SLOW_MS)[:STATISTICS_SHOWN]
+    slow = statistics.jobs_slow(scope, threshold_ms=SLOW_MS)[:STATISTICS_SHOWN]
+    failed = statistics.jobs_failed(scope)[:STATISTICS_SHOWN]
     context = {
         "figures": statistics.job_figures(scope),
         "active": statistics.jobs_active_count(scope),
         "days": statistics.job_timeline(scope, days=STATISTICS_DAYS),
         "types": statistics.job_figures_by_type(scope),
         "slow": statistics.jobs_in_order([key["id"] for key in slow]),
-        "slow_seconds": statistics.SLOW_MS / 1000,
-        "failed": statistics.jobs_failed(scope)[:STATISTICS_SHOWN],
+        "slow_seconds": SLOW_MS / 1000,
+        "failed": statistics.jobs_in_order([key["id"] for key in failed]),
     }
     return render(request, "jobs/statistics.html", context)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from django import template
 
+from jobs.figures import Day
 from jobs.models import Job
-from jobs.statistics import Day, failure_log_tail
+from jobs.statistics import failure_log_tail
 
 register = template.Library()
 

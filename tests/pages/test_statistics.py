@@ -15,7 +15,7 @@ from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.statistics import Day
+from jobs.figures import Day
 from jobs.templatetags.statistics import per_cent, timeline_chart
 from tests.jobs.history import JobSpec, history_make
 from users.models import User
