@@ -99,6 +99,11 @@ class Job(models.Model):
         indexes: ClassVar = [
             # The jobs page and GET /jobs: one owner's jobs, newest first.
             models.Index(fields=["owner", "-id"], name="job_owner_newest"),
+            # The same of one state, with a type or without. The type is last: it is looked at inside the
+            # index, and the order by id stays.
+            models.Index(fields=["owner", "status", "-id", "type"], name="job_owner_status"),
+            # The same of one type.
+            models.Index(fields=["owner", "type", "-id"], name="job_owner_type"),
             # The snapshot of one owner's live jobs.
             models.Index(fields=["owner", "-id"], name="job_owner_live", condition=Q(finished_at=None)),
             # The cap of a tier: how many jobs of the owner run now.

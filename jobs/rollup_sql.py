@@ -108,12 +108,15 @@ _INSERT = f"""
     FROM base LEFT JOIN duration USING (owner, type) LEFT JOIN queue USING (owner, type)
     ORDER BY base.owner, base.type"""  # noqa: S608 - see above
 
-# One walk over the jobs for sums and both histograms. A row with a bucket is a histogram's.
-TALLY_JOBS = f"""
-    SELECT type, took_bucket, waited_bucket, grouping(took_bucket, waited_bucket) AS grouped, {FROM_JOBS},
-        count(*) AS n
+SUM_JOBS = f"""
+    SELECT type, {FROM_JOBS} FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}}) AS job
+    GROUP BY type"""  # noqa: S608 - see above
+
+# Apart from the sums, which would be made for each of the buckets too. `took` says whose bucket it is.
+HISTOGRAMS_OF_JOBS = f"""
+    SELECT type, grouping(waited_bucket) = 1 AS took, coalesce(took_bucket, waited_bucket), count(*)
     FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}}) AS job
-    GROUP BY GROUPING SETS ((type), (type, took_bucket), (type, waited_bucket))"""  # noqa: S608 - see above
+    GROUP BY GROUPING SETS ((type, took_bucket), (type, waited_bucket))"""  # noqa: S608 - see above
 
 SUM_ROLLUPS = f"""
     SELECT type, max(part) AS parts, {FROM_ROLLUPS}

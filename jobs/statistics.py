@@ -311,9 +311,9 @@ def jobs_failed(scope: Scope) -> QuerySet[Job, Any]:
 
 
 def jobs_in_order(ids: Sequence[str]) -> list[Job]:
-    """The jobs of these ids in the same order, with operation and video, without their logs but for the
-    end that `failure_log_tail` reads."""
-    jobs = Job.objects.filter(id__in=ids).select_related("operation", "video")
+    """The jobs of these ids in the same order, with owner, operation and video, without their logs but for
+    the end that `failure_log_tail` reads."""
+    jobs = Job.objects.filter(id__in=ids).select_related("owner", "operation", "video")
     jobs = jobs.defer("log", "plan", "video__media_info").annotate(log_end=Right("log", _LOG_TAIL_CHARACTERS))
     found = {job.id: job for job in jobs}
     return [found[one] for one in ids if one in found]

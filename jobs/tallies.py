@@ -174,18 +174,15 @@ def _add_rows(tallies: defaultdict[str, Tally], scope: Scope, edge: Period) -> N
         # Everybody is no owner in roll-ups, and no condition among rows.
         conditions = conditions.partition(" AND ")[2]
     where = f"{conditions} AND queued_at >= %s AND queued_at < %s"
-    for row in _named(rollup_sql.TALLY_JOBS.format(where=where), [*parameters, *edge]):
-        tally = tallies[row["type"]]
-        if row["grouped"] == _SUMS_ONLY:
-            tally.add_row(row)
-        elif row["took_bucket"] is not None:
-            tally.duration.add_bucket(row["took_bucket"], row["n"])
-        elif row["waited_bucket"] is not None:
-            tally.queue.add_bucket(row["waited_bucket"], row["n"])
-
-
-# grouping(took_bucket, waited_bucket) of a row that is grouped by neither.
-_SUMS_ONLY = 0b11
+    parameters += edge
+    for row in _named(rollup_sql.SUM_JOBS.format(where=where), parameters):
+        tallies[row["type"]].add_row(row)
+    with connection.cursor() as cursor:
+        cursor.execute(rollup_sql.HISTOGRAMS_OF_JOBS.format(where=where), parameters)
+        for type_, took, bucket, count in cursor:
+            if bucket is not None:
+                tally = tallies[type_]
+                (tally.duration if took else tally.queue).add_bucket(bucket, count)
 
 
 def _whose(scope: Scope) -> tuple[str, list[Any]]:

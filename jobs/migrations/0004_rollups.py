@@ -182,5 +182,13 @@ class Migration(migrations.Migration):
             model_name='rollup',
             constraint=models.CheckConstraint(condition=models.Q(('grain__in', ['day', 'month'])), name='rollup_grain_known'),
         ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(fields=['owner', 'status', '-id', 'type'], name='job_owner_status'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(fields=['owner', 'type', '-id'], name='job_owner_type'),
+        ),
         migrations.RunSQL(TRIGGERS, WITHOUT_TRIGGERS),
     ]

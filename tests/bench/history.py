@@ -4,7 +4,8 @@ Fills a throw-away site with COPY: a tenth of the rows first, then all (`VIDEOPR
 jobs; a tenth as many videos). As many jobs a day both times: a history that is ten times as long. A case is
 good where its 95th percentile is under its target, and its median under twice that of the tenth.
 
-Prints a table, writes var/bench/history.json and the plans of all queries to var/bench/history-plans/.
+Server time is the processor time of a whole request, in Django and in PostgreSQL, with warm caches. Prints
+a table, writes var/bench/history.json and the plans of all queries to var/bench/history-plans/.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def main() -> int:
             "VIDEOPROC_SECRET_KEY": "for-benchmarks-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF",
             "VIDEOPROC_ALLOWED_HOSTS": "testserver",
         }
-        return subprocess.run([sys.executable, "-c", INSIDE], check=False, env=environment, cwd=ROOT).returncode
+        return subprocess.run(
+            [sys.executable, "-c", INSIDE], check=False, env=environment, cwd=ROOT
+        ).returncode
 
 
 if __name__ == "__main__":

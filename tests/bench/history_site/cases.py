@@ -99,4 +99,3 @@ def _statistics() -> list[Case]:
         _all("page statistics of all", "/statistics/?scope=all", STATISTIC_MS),
         _all("live numbers of all", "/statistics/live/?scope=all", LIST_MS),
     ]
-

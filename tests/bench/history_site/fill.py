@@ -1,7 +1,8 @@
 """Writes a long history with COPY: users, videos, operations, outputs, jobs.
 
 Everything follows from its number, so two fills are alike. Users are skewed: the first has a twelfth of all
-videos. Steps are written for live jobs only: no list and no statistic reads those of ended jobs.
+videos. An operation ran five times, which saves operations and outputs, not jobs. Steps are written for live
+jobs only: no list and no statistic reads those of ended jobs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db import connection
@@ -20,6 +21,7 @@ from engine.catalogue import operations
 
 USERS = 2000
 LIVE = 200
+RUNS = 5
 TABLES = ("videos_video", "videos_operation", "videos_output", "jobs_job", "jobs_step")
 PLAN = json.dumps({"steps": [{"position": 0, "kind": "resize", "lane": "encode"}], "note": "x" * 60})
 LOG = "frame=  240 fps= 60 q=28.0 size=    1024KiB time=00:00:08.00 bitrate=1048.6kbits/s\\n" * 2
@@ -76,8 +78,8 @@ def part_fill(part: Part) -> None:
     with _bare_tables():
         _copy(
             "videos_video",
-            "id, owner_id, name, original_filename, status, error_code, error_message, size, sha256, container,"
-            " media_info, duration, width, height, has_thumbnail, created_at, updated_at",
+            "id, owner_id, name, original_filename, status, error_code, error_message, size, sha256,"
+            " container, media_info, duration, width, height, has_thumbnail, created_at, updated_at",
             _videos(part),
         )
         _copy(
@@ -93,15 +95,16 @@ def part_fill(part: Part) -> None:
         )
         _copy(
             "jobs_job",
-            "id, owner_id, video_id, operation_id, type, priority, plan, status, progress, attempt, max_attempts,"
-            " error_code, error_message, log, queued_at, started_at, finished_at, duration_ms, cpu_seconds,"
+            "id, owner_id, video_id, operation_id, type, priority, plan, status, progress, attempt,"
+            " max_attempts, error_code, error_message, log, queued_at, started_at, finished_at, duration_ms, cpu_seconds,"
             " output_bytes, seq",
             _jobs(part),
         )
         if part.first == 0:
             _copy(
                 "jobs_step",
-                "job_id, owner_id, position, kind, lane, priority, needs, status, attempt, cpu_seconds, worker",
+                "job_id, owner_id, position, kind, lane, priority, needs, status, attempt, cpu_seconds,"
+                " worker",
                 _steps(part),
             )
 
@@ -110,15 +113,16 @@ def _videos(part: Part) -> Iterator[str]:
     info = '{"format": "mp4"}'
     for n in part.videos:
         yield (
-            f"{video_id(n)}\t{user_id(owner_of(n))}\tHoliday {n} by the sea\tIMG_{n}.mov\tready\t\t\t{n % 10**9}\t"
+            f"{video_id(n)}\t{user_id(owner_of(n))}\tHoliday {n} by the sea\tIMG_{n}.mov\tready\t\t\t"
+            f"{n % 10**9}\t"
             f"{n:064x}\tmov\t{info}\t{n % 3600}\t1920\t1080\tt\t2024-01-01\t2024-01-01"
         )
 
 
 class _Made(NamedTuple):
+    number: int
     job: str
     operation: str
-    output: str
     video: int
     type: str
     status: str
@@ -130,16 +134,18 @@ def _made(part: Part) -> Iterator[_Made]:
     # Oldest first, as history is written.
     for n in range(part.last - 1, part.first - 1, -1):
         queued = part.moment(n)
-        stamp = f"{int(queued.timestamp() * 1000):012x}7"
-        mixed = n * _SPREAD % _32
-        twentieth = mixed % 100
-        status = "failed" if twentieth < 5 else "cancelled" if twentieth < 8 else "completed"
-        if n < LIVE:
+        live = n < LIVE
+        head = n if live else n - n % RUNS
+        mixed = head * _SPREAD % _32
+        chance = n * _SPREAD % _32 % 100
+        status = "failed" if chance < 5 else "cancelled" if chance < 8 else "completed"
+        if live:
             status = "active" if n % 4 == 0 else "queued"
+        stamp = f"{int(queued.timestamp() * 1000):012x}"
         yield _Made(
-            f"{stamp}0008{n:015x}",
-            f"{stamp}1008{n:015x}",
-            f"{stamp}2008{n:015x}",
+            n,
+            f"{stamp}70008{n:015x}",
+            f"{int(part.moment(head).timestamp() * 1000):012x}71008{head:015x}",
             first + mixed % count,
             TYPES[min(mixed >> 8 & 15, mixed >> 16 & 15) % len(TYPES)],
             status,
@@ -147,33 +153,43 @@ def _made(part: Part) -> Iterator[_Made]:
         )
 
 
+def _heads(part: Part) -> Iterator[_Made]:
+    """The last run of each operation."""
+    return (made for made in _made(part) if made.number < LIVE or made.number % RUNS == 0)
+
+
 def _operations(part: Part) -> Iterator[str]:
     states = {"active": "processing", "queued": "pending"}
-    for n, made in enumerate(_made(part), part.first):
+    for made in _heads(part):
+        n = made.number
         code = "worker_lost" if made.status == "failed" else ""
         yield (
-            f"{made.operation}\t{video_id(made.video)}\t{made.type}\t{{\"width\": {n % 2000}}}\t{made.job}\t"
+            f'{made.operation}\t{video_id(made.video)}\t{made.type}\t{{"width": {n % 2000}}}\t{made.job}\t'
             f"{states.get(made.status, made.status)}\t{code}\t\t{made.queued}\t{made.queued}"
         )
 
 
 def _outputs(part: Part) -> Iterator[str]:
-    for n, made in enumerate(_made(part), part.first):
+    for made in _heads(part):
+        n = made.number
         if made.status == "completed":
             yield (
-                f"{made.output}\t{made.operation}\t{made.type}\tHoliday {n}.mp4\tvideo/mp4\t{1000 + n % 10**8}\t"
-                f"{n:064x}\t{{\"duration\": 1}}\t{made.queued}"
+                f"{made.operation[:12]}7200{made.operation[16:]}\t{made.operation}\t{made.type}\t"
+                f"Holiday {n}.mp4\tvideo/mp4\t{1000 + n % 10**8}\t"
+                f'{n:064x}\t{{"duration": 1}}\t{made.queued}'
             )
 
 
 def _jobs(part: Part) -> Iterator[str]:
-    for n, made in enumerate(_made(part), part.first):
+    for made in _made(part):
+        n = made.number
         took = DURATIONS[n % 8191]
         started = made.queued + timedelta(milliseconds=WAITS[n % 8191 * 3 % 8191])
         ended = made.status not in {"active", "queued"}
         code, message = ("worker_lost", "The worker went away.") if made.status == "failed" else ("", "")
         yield (
-            f"{made.job}\t{user_id(owner_of(made.video))}\t{video_id(made.video)}\t{made.operation}\t{made.type}\t5\t"
+            f"{made.job}\t{user_id(owner_of(made.video))}\t{video_id(made.video)}\t{made.operation}\t"
+            f"{made.type}\t5\t"
             f"{PLAN}\t{made.status}\t{100 if ended else 0}\t{1 + (n % 50 == 0)}\t4\t{code}\t{message}\t"
             f"{LOG if ended else ''}\t{made.queued}\t"
             + (f"{started}\t" if made.status != "queued" else "\\N\t")
@@ -183,10 +199,10 @@ def _jobs(part: Part) -> Iterator[str]:
 
 
 def _steps(part: Part) -> Iterator[str]:
-    for n, made in enumerate(_made(part._replace(last=min(LIVE, part.last)))):
+    for made in _made(part._replace(last=min(LIVE, part.last))):
         if made.status == "queued":
             owner = user_id(owner_of(made.video))
-            lane = "short" if n % 2 else "encode"
+            lane = "short" if made.number % 2 else "encode"
             yield f"{made.job}\t{owner}\t0\t{made.type}\t{lane}\t5\t{{}}\tqueued\t0\t0\t"
 
 
@@ -229,6 +245,7 @@ def _bare_tables() -> Iterator[None]:
         for _, definition in indexes:
             cursor.execute(definition)
         for table, name, definition in constraints:
-            unchecked = " NOT VALID" if definition.startswith("FOREIGN KEY") and "NOT VALID" not in definition else ""
+            unchecked = (
+                " NOT VALID" if definition.startswith("FOREIGN KEY") and "NOT VALID" not in definition else ""
+            )
             cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}{unchecked}")
-
