@@ -142,7 +142,7 @@ class StatisticsFilter(forms.Form):
     days = forms.TypedChoiceField(
         required=False,
         coerce=int,
-        empty_value=DAYS,
+        empty_value=str(DAYS),
         choices=[(7, "7 days"), (DAYS, "30 days"), (90, "90 days"), (365, "A year")],
     )
     type = forms.ChoiceField(required=False)

@@ -11,7 +11,8 @@ from jobs.models import Job
 # Stands for everybody where rows are joined by their owner, for NULL joins with nothing.
 EVERYBODY = "'00000000-0000-0000-0000-000000000000'::uuid"
 
-_WAIT = "extract(epoch FROM started_at - queued_at)::double precision * 1000"
+# Not `extract`, which is numeric and several times as slow.
+_WAIT = "date_part('epoch', started_at - queued_at) * 1000"
 _TOOK = "CASE WHEN status = 'completed' THEN duration_ms END"
 
 
@@ -21,7 +22,8 @@ def _bucket(milliseconds: str) -> str:
     )
 
 
-# Of a job: what the sums below are made of.
+# Of a job: what the sums below are made of. `OFFSET 0` around it has each computed once for a row, instead of
+# once for each of its uses.
 JOB_COLUMNS = f"""
     owner_id, type, status, attempt, cpu_seconds, output_bytes, duration_ms,
     {_TOOK} AS took, {_WAIT} AS waited,
@@ -109,13 +111,13 @@ _INSERT = f"""
     ORDER BY base.owner, base.type"""  # noqa: S608 - see above
 
 SUM_JOBS = f"""
-    SELECT type, {FROM_JOBS} FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}}) AS job
+    SELECT type, {FROM_JOBS} FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}} OFFSET 0) AS job
     GROUP BY type"""  # noqa: S608 - see above
 
 # Apart from the sums, which would be made for each of the buckets too. `took` says whose bucket it is.
 HISTOGRAMS_OF_JOBS = f"""
     SELECT type, grouping(waited_bucket) = 1 AS took, coalesce(took_bucket, waited_bucket), count(*)
-    FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}}) AS job
+    FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}} OFFSET 0) AS job
     GROUP BY GROUPING SETS ((type, took_bucket), (type, waited_bucket))"""  # noqa: S608 - see above
 
 SUM_ROLLUPS = f"""

@@ -54,7 +54,9 @@ def timeline_chart(days: Sequence[Day]) -> dict[str, Any]:
 @register.inclusion_tag("jobs/processor_chart.html")
 def processor_chart(days: Sequence[Day]) -> dict[str, Any]:
     """A bar for the processor time of each day, and the same as a table."""
-    top = _round_up(math.ceil(max((day.cpu_seconds for day in days), default=0.0)))
+    most = max((day.cpu_seconds for day in days), default=0.0)
+    unit = next((seconds for seconds in (3600, 60) if most > 2 * seconds), 1)
+    top = _round_up(math.ceil(most / unit)) * unit
     heights = [round(day.cpu_seconds * _HEIGHT / top, 2) for day in days]
     pieces = [[_Piece("open", round(_HEIGHT - height, 2), height)] if height else [] for height in heights]
     return {

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from jobs.figures import Day
 from jobs.models import Job, Step
-from jobs.templatetags.statistics import per_cent, timeline_chart
+from jobs.templatetags.statistics import per_cent, processor_chart, timeline_chart
 from tests.jobs.history import JobSpec, history_make
 from users.models import User
 from videos.models import Video
@@ -156,6 +156,17 @@ def test_bars_are_as_high_as_their_numbers(days: list[Day]) -> None:
             assert piece.y + piece.height == pytest.approx(bottom, abs=0.02)
             bottom = piece.y
         assert bottom >= -0.02
+
+
+@given(st.lists(st.floats(0, 10**7), min_size=1, max_size=8))
+def test_bars_of_processor_time_are_as_high_as_their_seconds(seconds: list[float]) -> None:
+    days = [Day(date(2026, 3, 1), cpu_seconds=one) for one in seconds]
+    chart: dict[str, Any] = processor_chart(days)
+    assert chart["top"] >= max(seconds)
+    assert chart["middle"] * 2 == chart["top"]
+    for bar, one in zip(chart["bars"], seconds, strict=True):
+        height = sum(piece.height for piece in bar.pieces)
+        assert height == pytest.approx(one * chart["height"] / chart["top"], abs=0.01)
 
 
 def test_the_chart_and_its_table_say_the_same() -> None:

@@ -96,8 +96,8 @@ def part_fill(part: Part) -> None:
         _copy(
             "jobs_job",
             "id, owner_id, video_id, operation_id, type, priority, plan, status, progress, attempt,"
-            " max_attempts, error_code, error_message, log, queued_at, started_at, finished_at, duration_ms, cpu_seconds,"
-            " output_bytes, seq",
+            " max_attempts, error_code, error_message, log, queued_at, started_at, finished_at, duration_ms,"
+            " cpu_seconds, output_bytes, seq",
             _jobs(part),
         )
         if part.first == 0:
