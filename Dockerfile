@@ -19,6 +19,7 @@ WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --require-hashes -r requirements.txt
 COPY problems problems
+COPY telemetry telemetry
 COPY engine engine
 COPY users users
 COPY videos videos
@@ -29,7 +30,7 @@ COPY static static
 COPY manage.py ./
 COPY --from=frontend /build/frontend/dist frontend/dist
 # Python does not write byte code at run time: the file system is read-only there.
-RUN python -m compileall -q problems engine users videos jobs videoproc \
+RUN python -m compileall -q problems telemetry engine users videos jobs videoproc \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin videoproc \
     && install -d -o 10001 -g 10001 -m 0755 /srv/videoproc /run/videoproc
 USER 10001:10001

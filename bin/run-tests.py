@@ -14,7 +14,7 @@ from bootstrap import browser
 from bootstrap.console import SetupFailed
 
 HOME = Path(__file__).resolve().parent.parent
-PACKAGES = ["problems", "engine", "users", "videos", "jobs", "videoproc"]
+PACKAGES = ["problems", "telemetry", "engine", "users", "videos", "jobs", "videoproc"]
 SCRIPTS = ["bin/launch.py", "bin/run-tests.py", "bin/bootstrap"]
 TOOLS = Path(sys.executable).parent
 # Enough for Django to start; nothing that is kept is signed with it.

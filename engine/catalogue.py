@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from engine import operations as operations_package
-from engine.operation import OperationType
+from engine.operation import Holds, OperationType
 from engine.parameters import validated
 from engine.types import MediaInfo, Plan
 from problems import Problem
@@ -62,10 +62,32 @@ def fingerprint(type: str, parameters: BaseModel) -> str:  # noqa: A002 - the co
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def plan_for(type: str, parameters: BaseModel, media: MediaInfo) -> Plan:  # noqa: A002 - the contract's word
-    """What will be done to this video. Pure.
+def others_for(type: str, parameters: BaseModel) -> Mapping[str, Holds]:  # noqa: A002 - the contract's word
+    """The ids of further files that the parameters speak of, and what each has to hold."""
+    operation = operation_for(type)
+    return {} if operation.others is None else operation.others(parameters)
+
+
+def plan_for(
+    type: str,  # noqa: A002 - the contract's word
+    parameters: BaseModel,
+    media: MediaInfo,
+    others: Mapping[str, MediaInfo] | None = None,
+) -> Plan:
+    """What will be done to this video. Pure; `others` are what the files of `others_for` hold.
 
     Raises Problem("no_video_stream"), ("no_audio_stream") or ("parameters_do_not_fit") when the wish and the
     video do not go together.
     """
-    return operation_for(type).plan(parameters, media)
+    operation = operation_for(type)
+    if operation.others is None:
+        return operation.plan(parameters, media)
+    known = others or {}
+    for name, holds in operation.others(parameters).items():
+        _insist(name, holds, known[name])
+    return operation.plan(parameters, media, known)
+
+
+def _insist(name: str, holds: Holds, media: MediaInfo) -> None:
+    if (media.main_audio if holds is Holds.SOUND else media.main_video) is None:
+        raise Problem("parameters_do_not_fit", reason=f"{name} holds no {holds}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,11 +53,10 @@ def decode(
     text = outcome.stdout.decode("ascii", "replace")
     lines = text.splitlines()
     size = re.search(r"^#dimensions 0: (\d+)x(\d+)", text, re.MULTILINE)
-    told = len(re.findall(r"\[(?:error|fatal|panic)\]", outcome.log))
     return Decoded(
         frames=sum(1 for line in lines if line[:1].isdigit()),
         first_stream=sum(1 for line in lines if line.startswith("0,")),
-        errors=told + (0 if outcome.succeeded else 1),
+        errors=_complaints(outcome.log) + (0 if outcome.succeeded else 1),
         size=(int(size[1]), int(size[2])) if size else (0, 0),
         unfinished=outcome.ending is not runner.Ending.EXITED,
         log=without_paths(outcome.log, path.parent),
@@ -67,9 +67,11 @@ def decode(
 def key_frames(
     source: Path, stream: int, *, limits: Limits, control: Control
 ) -> tuple[tuple[float, ...] | None, float]:
-    """Seconds of an upload's key frames, and the CPU seconds it took to find them. Raises Stopped.
+    """Seconds of the key frames an upload can be cut at, and the CPU seconds it took to find them.
 
-    None where they cannot be told in time, or are so many that a list of them is of no use.
+    Left out are those of open groups: frames shown before them need frames stored before them, so neither
+    side of a cut there is whole. Raises Stopped. None where they cannot be told in time, or are so many that
+    a list of them is of no use.
     """
     argv = commands.key_frames_argv(source, stream, limits=limits)
     outcome = runner.run(
@@ -77,7 +79,7 @@ def key_frames(
     )
     text = outcome.stdout.decode("ascii", "replace")
     clock = re.search(r"^#tb 0: (\d+)/(\d+)", text, re.MULTILINE)
-    stamps = [int(line.split(",")[2]) for line in text.splitlines() if line[:1].isdigit()]
+    stamps = _closed([int(line.split(",")[2]) for line in text.splitlines() if line[:1].isdigit()])
     usable = 0 < len(stamps) <= _MOST_KEY_FRAMES and min(stamps) > _NO_TIME
     if not outcome.succeeded or clock is None or not usable:
         return None, outcome.cpu_seconds
@@ -86,9 +88,47 @@ def key_frames(
     return tuple(moments), outcome.cpu_seconds
 
 
-def measure(path: Path, *, reading: Reading, limits: Limits, control: Control) -> tuple[float, float]:
-    """The duration in seconds by reading every packet, and the CPU seconds it took. Raises Stopped."""
+def _closed(stamps: Iterable[int]) -> list[int]:
+    """The key frames that no frame follows which is shown earlier."""
+    keys: list[int] = []
+    newest, counted = None, False
+    for stamp in stamps:
+        if newest is None or stamp > newest:
+            newest, counted = stamp, True
+            keys.append(stamp)
+        elif counted:
+            keys.pop()
+            counted = False
+    return keys
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A file read from end to end: its length in seconds, how many pictures it has, and what went wrong."""
+
+    seconds: float
+    frames: int
+    errors: int
+    log: str
+    cpu_seconds: float
+
+
+def measure(
+    path: Path, *, reading: Reading, limits: Limits, control: Control, decoding: bool = False
+) -> Measured:
+    """Read every packet, with `decoding` also decode it. However long that takes. Raises Stopped."""
     meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
-    argv = commands.measure_argv(path, reading=reading, limits=limits)
+    argv = commands.measure_argv(path, reading=reading, limits=limits, decoding=decoding)
     outcome = runner.run(argv, cwd=path.parent, limits=limits, control=control, meter=meter)
-    return round(meter.position[0], 3), outcome.cpu_seconds
+    seconds, frames, _ = meter.position
+    return Measured(
+        seconds=round(seconds, 3),
+        frames=frames,
+        errors=_complaints(outcome.log) + (0 if outcome.succeeded else 1),
+        log=without_paths(outcome.log, path.parent),
+        cpu_seconds=outcome.cpu_seconds,
+    )
+
+
+def _complaints(log: str) -> int:
+    return len(re.findall(r"\[(?:error|fatal|panic)\]", log))

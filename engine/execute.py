@@ -7,33 +7,49 @@ publishes, and may be killed at any instant: what it leaves then is only scratch
 from __future__ import annotations
 
 import errno
-import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import commands, loudness, runner
+from engine import avc, commands, loudness, runner
 from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
+from engine.stages import stage
 from engine.storage import sha256_of, sync_directory, sync_file
-from engine.types import FONT, Artifact, Filter, Limits, OutputPlan, Plan, Progress, Run, StepPlan
+from engine.types import (
+    FONT,
+    SOURCE,
+    Artifact,
+    FileRecipe,
+    Filter,
+    Limits,
+    OutputPlan,
+    Plan,
+    Progress,
+    Run,
+    StepPlan,
+)
 from engine.verify import verify
 from engine.whitelist import UPLOADS
 from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
 _RUNS_END = 0.97
-_LONG_LIST = 20
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a finished step leaves: files in the working directory, CPU seconds used, the log's tail."""
+    """What a finished step leaves: files in the working directory, CPU seconds used, the log's tail.
+
+    `parts` are by name, on disk to stay, and not verified: they count for nothing until an output made of
+    them has been.
+    """
 
     artifacts: tuple[Artifact, ...]
+    parts: Mapping[str, Path]
     cpu_seconds: float
     log: str
 
@@ -42,7 +58,8 @@ def execute(
     plan: Plan,
     position: int,
     *,
-    source: Path,
+    sources: Mapping[str, Path],
+    parts: Mapping[str, Path] | None = None,
     work_dir: Path,
     limits: Limits,
     on_progress: Callable[[Progress], None],
@@ -50,19 +67,23 @@ def execute(
 ) -> StepResult:
     """Run the step at `position` and hand back its verified files, on disk to stay.
 
-    `on_progress` is called in this thread, at most four times a second, never falling, with 1.0 only after
-    every check has passed. Raises RunFailed (a Problem with `log`) when a tool or a check fails,
-    Problem("source_missing"), and Stopped within a second after `control` says stop; by then no process of
-    this step is left.
+    `sources` are the files its runs read, by name; `parts` those that the steps it needs have made, on the
+    same file system as `work_dir`. `on_progress` is called in this thread, at most four times a second, never
+    falling, with 1.0 only after every check has passed.
+
+    Raises RunFailed (a Problem with `log`) when a tool or a check fails, Problem("source_missing") for a
+    source, Problem("part_missing") for a part, and Stopped within a second after `control` says stop; by then
+    no process of this step is left.
     """
     step = next(item for item in plan.steps if item.position == position)
-    if not source.is_file():
+    if not all(source.is_file() for source in sources.values()):
         raise Problem("source_missing")
     work_dir.mkdir(parents=True, exist_ok=True)
+    _link(parts or {}, plan.parts_for(step), work_dir)
     execution = _Execution(
         plan=plan,
         step=step,
-        source=source,
+        sources=sources,
         work_dir=work_dir,
         limits=limits,
         reporter=ProgressReporter(on_progress),
@@ -76,6 +97,14 @@ def execute(
         raise
 
 
+def _link(parts: Mapping[str, Path], wanted: Iterable[str], work_dir: Path) -> None:
+    for name in wanted:
+        try:
+            (work_dir / name).hardlink_to(parts[name])
+        except (KeyError, FileNotFoundError) as error:
+            raise Problem("part_missing") from error
+
+
 class _Execution:
     """One step on its way: what all its parts share."""
 
@@ -84,7 +113,7 @@ class _Execution:
         *,
         plan: Plan,
         step: StepPlan,
-        source: Path,
+        sources: Mapping[str, Path],
         work_dir: Path,
         limits: Limits,
         reporter: ProgressReporter,
@@ -92,7 +121,7 @@ class _Execution:
     ) -> None:
         self._plan = plan
         self._step = step
-        self._source = source
+        self._sources = sources
         self._work_dir = work_dir
         self._limits = limits
         self._reporter = reporter
@@ -106,24 +135,37 @@ class _Execution:
         return self._log[-self._limits.log_bytes :]
 
     def run(self) -> StepResult:
-        total = sum(run.expected_duration for run in self._step.runs) or 1.0
+        try:
+            artifacts = self._made(self._step.runs)
+        except RunFailed as problem:
+            if not self._step.otherwise or problem.code == "disk_full":
+                raise
+            self._add(f"the quick way does not work here: {problem.detail}\n")
+            artifacts = self._made(self._step.otherwise)
+        parts = {name: self._work_dir / name for name in self._step.parts}
+        for part in parts.values():
+            sync_file(part)
+        sync_directory(self._work_dir)
+        self._reporter(Progress(fraction=1.0, eta_seconds=0.0), urgent=True)
+        return StepResult(artifacts=artifacts, parts=parts, cpu_seconds=self._cpu_seconds, log=self.log)
+
+    def _made(self, runs: tuple[Run, ...]) -> tuple[Artifact, ...]:
+        """The verified outputs of these runs."""
+        total = sum(run.expected_duration for run in runs) or 1.0
         done = 0.0
-        for run in self._step.runs:
+        for run in runs:
             begin, done = done, done + run.expected_duration
             self._encode(run, begin / total * _RUNS_END, done / total * _RUNS_END)
         self._reporter(Progress(fraction=_RUNS_END), urgent=True)
-        roles = [file.role for run in self._step.runs for file in run.files]
-        artifacts = tuple(self._finish(self._plan.output_for(role)) for role in roles)
-        sync_directory(self._work_dir)
-        self._reporter(Progress(fraction=1.0, eta_seconds=0.0), urgent=True)
-        return StepResult(artifacts=artifacts, cpu_seconds=self._cpu_seconds, log=self.log)
+        roles = [file.role for run in runs for file in run.files if file.part is None]
+        return tuple(self._finish(self._plan.output_for(role)) for role in roles)
 
     def _encode(self, run: Run, begin: float, end: float) -> None:
         if run.listens:
             middle = (begin + end) / 2
             run, begin = self._listened(run, begin, middle), middle
         argv = commands.encode_argv(
-            self._plan, run, source=self._source, work_dir=self._work_dir, limits=self._limits
+            self._plan, run, sources=self._sources, work_dir=self._work_dir, limits=self._limits
         )
         self._lay_out(run)
         meter = ProgressMeter(run.expected_duration, self._reporter, begin=begin, end=end)
@@ -132,12 +174,21 @@ class _Execution:
             argv, cwd=self._work_dir, limits=self._limits, control=self._control, meter=meter
         )
         self._cpu_seconds += outcome.cpu_seconds
-        # The lists of what may be opened are long and always the same.
-        words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
-        self._add(f"$ {shlex.join(words)}\n{outcome.log.rstrip()}\n")
+        self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
         if not outcome.succeeded:
             raise failure_of(outcome, self._limits, log=self.log)
+        for file in run.files:
+            self._complete_header(file)
+
+    def _complete_header(self, file: FileRecipe) -> None:
+        if file.parameter_sets is None:
+            return
+        path, sets = (self._work_dir / name for name in (self._plan.file_name(file), file.parameter_sets))
+        try:
+            avc.add_parameter_sets(path, sets)
+        except avc.NoPlace as error:
+            raise RunFailed("output_invalid", reason=f"It has {error}.", log=self.log) from error
 
     def _listened(self, run: Run, begin: float, end: float) -> Run:
         """The run with what was measured put into its filters. Raises RunFailed for a silent video."""
@@ -153,7 +204,7 @@ class _Execution:
             share = (end - begin) / len(tracks)
             wish = next(item for item in track.filters if item.name == loudness.FILTER)
             found = loudness.measure_loudness(
-                self._source,
+                self._sources[run.inputs[track.input].source],
                 str(track.source_index),
                 reading=UPLOADS,
                 limits=self._limits,
@@ -189,6 +240,9 @@ class _Execution:
 
     def _lay_out(self, run: Run) -> None:
         """Put the files that filters read into the working directory, where the tool is started."""
+        for position, item in enumerate(run.inputs):
+            if len(item.parts) > 1:
+                (self._work_dir / commands.list_name(position)).write_text(commands.parts_list(item))
         for name, text in run.texts.items():
             (self._work_dir / name).write_text(text, encoding="utf-8")
         if run.font:
@@ -199,7 +253,14 @@ class _Execution:
     def _finish(self, output: OutputPlan) -> Artifact:
         path = self._work_dir / output.filename
         try:
-            verified = verify(path, output, limits=self._limits, control=self._control)
+            with stage("verify", role=output.role):
+                verified = verify(
+                    path,
+                    output,
+                    source=self._sources[SOURCE],
+                    limits=self._limits,
+                    control=self._control,
+                )
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
@@ -219,5 +280,6 @@ class _Execution:
         )
 
     def _add(self, text: str) -> None:
-        self._log += without_paths(text, self._work_dir, self._source.parent)
+        folders = {source.parent for source in self._sources.values()}
+        self._log += without_paths(text, self._work_dir, *folders)
         self._log = self._log[-2 * self._limits.log_bytes :]

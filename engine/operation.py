@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from engine.parameters import Parameters
-from engine.types import MediaInfo, Plan
+from engine.types import Plan
+
+
+class Holds(StrEnum):
+    """What a further file of an operation must hold."""
+
+    PICTURE = "moving pictures"
+    SOUND = "sound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +24,9 @@ class OperationType:
     """One entry of the catalogue; each file in `operations/` declares one as OPERATION.
 
     `icon` is the name of a lucide icon. `plan` is pure and raises Problem when the parameters do not fit the
-    video; it gets an instance of `Parameters`.
+    video; it gets an instance of `Parameters` and what the video holds. `others` names further files that
+    the parameters speak of, by the ids people know them by; then `plan` gets what these hold as well, by the
+    same names, and reads them as sources of these names.
     """
 
     type: str
@@ -24,4 +34,5 @@ class OperationType:
     description: str
     icon: str
     Parameters: builtins.type[Parameters]
-    plan: Callable[[Any, MediaInfo], Plan]
+    plan: Callable[..., Plan]
+    others: Callable[[Any], Mapping[str, Holds]] | None = None

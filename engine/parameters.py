@@ -57,21 +57,28 @@ WHOLE = BeforeValidator(_not_a_boolean)
 
 Pixels = Annotated[int, Field(ge=16, le=8192), WHOLE]
 
+SECONDS_SCHEMA: dict[str, Any] = {
+    "type": ["number", "string"],
+    "format": "timecode",
+    "minimum": 0,
+    "maximum": MAX_SECONDS,
+    "pattern": r"^(?:(?:\d{1,3}:)?[0-5]?\d:)?\d{1,6}(?:\.\d{1,6})?$",
+    "examples": [90, 12.5, "00:01:30.500"],
+}
+
 Seconds = Annotated[
     float,
     Field(ge=0, le=MAX_SECONDS),
     BeforeValidator(parse_time),
-    WithJsonSchema(
-        {
-            "type": ["number", "string"],
-            "format": "timecode",
-            "minimum": 0,
-            "maximum": MAX_SECONDS,
-            "pattern": r"^(?:(?:\d{1,3}:)?[0-5]?\d:)?\d{1,6}(?:\.\d{1,6})?$",
-            "examples": [90, 12.5, "00:01:30.500"],
-        }
-    ),
+    WithJsonSchema(SECONDS_SCHEMA),
 ]
+
+VideoId = Annotated[
+    str,
+    Field(pattern=r"^vid_[0-9a-f]{32}$"),
+    WithJsonSchema({"type": "string", "format": "video", "pattern": r"^vid_[0-9a-f]{32}$"}),
+]
+"""Another video of the same owner."""
 
 Kilobits = Annotated[
     int,
@@ -111,6 +118,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "time": ("not_a_time", "{message}"),
     "string_type": ("not_a_text", "Must be a text."),
     "string_unicode": ("not_a_text", "Must be a text of valid characters."),
+    "string_pattern_mismatch": ("not_a_choice", "Must be an id, such as vid_ and 32 digits from 0 to f."),
     "string_too_short": ("too_short", "Must have at least {min_length} characters."),
     "string_too_long": ("too_long", "Must have at most {max_length} characters."),
 }

@@ -213,6 +213,7 @@ def _video(stream: _Json, file_start: float, hidden: frozenset[int]) -> VideoStr
         pixel_format=pixel_format,
         bit_depth=_bit_depth(stream, pixel_format),
         reordered=bool(stream.get("has_b_frames")),
+        delay=_whole(stream.get("has_b_frames")) or 0,
         preroll=int(stream["index"]) in hidden,
         frame_rate=_frame_rate(stream),
         frames=_whole(stream.get("nb_frames")),

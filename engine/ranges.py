@@ -13,6 +13,7 @@ INDEXED = frozenset({"mp4", "mov", "3gp", "mkv", "webm", "avi"})
 
 _SHORTEST = 0.001
 _LEAD = 30.0
+_TICK = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +74,64 @@ def within(media: MediaInfo, part: Range) -> tuple[MediaInfo, list[StreamDecisio
     return clip, silent
 
 
+def lead_of(part: Range, media: MediaInfo) -> float:
+    """How many seconds before a part decoding begins.
+
+    Without an index a search may land after the key frame that is needed: begin well before and throw away.
+    """
+    return 0.0 if media.container in INDEXED else min(part.start, _LEAD)
+
+
+def chosen_from(plan: Plan, part: Range, media: MediaInfo) -> Plan:
+    """The plan decoding from `lead_of` before the part until its end; filters choose what stays of that."""
+    lead = lead_of(part, media)
+    ask = {"start": round(part.start - lead, 3), "length": round(part.length + lead, 3)}
+    plan = _changed(plan, ask, {}, [], last_frame=False)
+    # What is shown when cannot be told by one beginning and one speed.
+    outputs = tuple(
+        output.model_copy(update={"expectation": output.expectation.model_copy(update={"origin": None})})
+        for output in plan.outputs
+    )
+    return plan.model_copy(update={"outputs": outputs})
+
+
 def of_part(plan: Plan, part: Range, media: MediaInfo, *, left_out: list[StreamDecision]) -> Plan:
     """The plan made for `within`, decoding only this part of the source `media`."""
-    # Without an index a search may land after the key frame that is needed: begin well before and throw away.
-    lead = 0.0 if media.container in INDEXED else min(part.start, _LEAD)
+    lead = lead_of(part, media)
     ask = {"start": round(part.start - lead, 3), "length": round(part.length + lead, 3)}
     # The length is said again for the output, because chapters go by that.
     cut: dict[str, Scalar] = {"t": f"{part.length:.3f}"}
     if lead:
         cut["ss"] = f"{lead:.3f}"
-    return _changed(plan, ask, cut, left_out)
+    return _begun(_changed(plan, ask, cut, left_out), part.start)
 
 
-def copied_part(plan: Plan, ask: float, length: float, *, left_out: list[StreamDecision]) -> Plan:
-    """The plan made for `within`, copying from the key frame before `ask` on."""
-    # What comes before the place asked for must not be hidden by an edit list.
-    cut: dict[str, Scalar] = {"avoid_negative_ts": "make_zero"} if ask else {}
+def _begun(plan: Plan, start: float) -> Plan:
+    """The plan for outputs whose beginning is at `start` of the source."""
+    outputs = []
+    for output in plan.outputs:
+        expected = output.expectation
+        if expected.origin is not None:
+            origin = expected.origin.model_copy(update={"start": start})
+            expected = expected.model_copy(update={"origin": origin})
+        outputs.append(output.model_copy(update={"expectation": expected}))
+    return plan.model_copy(update={"outputs": tuple(outputs)})
+
+
+def copied_part(
+    plan: Plan, ask: float, length: float, *, lead: float, left_out: list[StreamDecision]
+) -> Plan:
+    """The plan made for `within`, copying from the key frame `lead` seconds before `ask` on."""
+    # The times of what was copied count from the place asked for. Moved by the lead the key frame comes at
+    # the very start; a millisecond more, or a rounded time would let an edit list hide it.
+    cut: dict[str, Scalar] = {"output_ts_offset": f"{lead + _TICK:.3f}"} if ask else {}
     return _changed(
-        plan, {"start": ask, "length": length, "from_key_frame": True}, cut, left_out, chapters=False
+        plan,
+        {"start": ask, "length": length, "from_key_frame": True},
+        cut,
+        left_out,
+        chapters=False,
+        last_frame=False,
     )
 
 
@@ -101,6 +142,7 @@ def _changed(
     left_out: list[StreamDecision],
     *,
     chapters: bool = True,
+    last_frame: bool = True,
 ) -> Plan:
     steps = []
     for step in plan.steps:
@@ -111,15 +153,28 @@ def _changed(
                     update={
                         "options": {**file.options, **cut},
                         "chapters": file.chapters and chapters,
-                        "streams": tuple(map(_without_earlier_words, file.streams)),
+                        "streams": tuple(
+                            _without_earlier_words(stream) if last_frame else _without_timing(stream)
+                            for stream in file.streams
+                        ),
                     }
                 )
                 for file in run.files
             )
-            runs.append(run.model_copy(update={**ask, "files": files}))
+            inputs = (run.inputs[0].model_copy(update=ask), *run.inputs[1:])
+            runs.append(run.model_copy(update={"inputs": inputs, "files": files}))
         steps.append(step.model_copy(update={"runs": tuple(runs)}))
     streams = tuple(sorted([*plan.streams, *left_out], key=lambda item: item.source_index))
     return plan.model_copy(update={"steps": tuple(steps), "streams": streams})
+
+
+def _without_timing(stream: StreamRecipe) -> StreamRecipe:
+    """The picture does not end where the source's does, so its last frame has no time to be told."""
+    stream = _without_earlier_words(stream)
+    if stream.kind != "video":
+        return stream
+    kept = {name: value for name, value in stream.options.items() if name != "bsf"}
+    return stream.model_copy(update={"options": kept})
 
 
 def _without_earlier_words(stream: StreamRecipe) -> StreamRecipe:

@@ -11,8 +11,10 @@ the tool (`sandbox`), also one that is stopped.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -25,8 +27,12 @@ from typing import IO
 from engine import sandbox
 from engine.control import Control, Stopped
 from engine.progress import ProgressMeter
+from engine.stages import stage
 from engine.types import Limits
 
+log = logging.getLogger(__name__)
+
+_LONG_LIST = 20
 _TICK = 0.1
 _READ = 65_536
 
@@ -85,8 +91,29 @@ def run(
     child = _Child(
         process, limits=limits, control=control, meter=meter, seconds=seconds, keep_stdout=keep_stdout
     )
-    with child:
-        return child.watch()
+    began = time.monotonic()
+    # The name of the file may go on with platform and version.
+    tool = Path(argv[0]).name.partition("-")[0]
+    with stage(tool, command=spoken(argv)), child:
+        outcome = child.watch()
+    log.log(
+        # Probes are many, short and all alike.
+        logging.DEBUG if meter is None and outcome.succeeded else logging.INFO,
+        "%s %s with %d after %.2f s, %.2f CPU s: %s",
+        tool,
+        outcome.ending,
+        outcome.code,
+        time.monotonic() - began,
+        outcome.cpu_seconds,
+        spoken(argv),
+    )
+    return outcome
+
+
+def spoken(argv: Sequence[str]) -> str:
+    """The command line for people: without the lists of what may be opened, long and always the same."""
+    words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
+    return shlex.join(words)
 
 
 class _Child:

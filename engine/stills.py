@@ -10,6 +10,7 @@ from engine.types import (
     ExpectedStream,
     FileRecipe,
     Filter,
+    Input,
     OutputPlan,
     Run,
     Scalar,
@@ -50,7 +51,7 @@ def still_run(
         filters=filters,
     )
     return Run(
-        start=at,
+        inputs=(Input(start=at),),
         expected_duration=1.0 / (stream.frame_rate or 25.0),
         files=(FileRecipe(role=role, muxer="image2", streams=(recipe,), options={"update": 1}, frames=1),),
     )

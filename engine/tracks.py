@@ -176,6 +176,11 @@ def _subtitle(track: SubtitleStream, encoder: str | None, codec: str, why: str) 
     )
 
 
+def dropped_words(track: SubtitleStream, why: str) -> StreamDecision:
+    """A subtitle track that is left out, and why."""
+    return _dropped("subtitle", track.index, track.codec, why)
+
+
 def leftovers(media: MediaInfo, used: VideoStream | None) -> list[StreamDecision]:
     """Decisions for streams no output takes: cover art, further pictures, data."""
     decisions = []

@@ -18,6 +18,7 @@ Action = Literal["copy", "encode", "drop"]
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 FONT = "font"  # its name in the working directory
+SOURCE = "source"  # the name of the file an operation is about, among those a run may read
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 
 
@@ -43,6 +44,7 @@ class VideoStream(Value):
     pixel_format: str | None = None
     bit_depth: int = 8
     reordered: bool = Field(default=False, description="Has B-frames: stored in another order than shown.")
+    delay: int = Field(default=0, description="How many frames are decoded before the first is shown.")
     preroll: bool = Field(default=False, description="Begins with frames that an edit list hides.")
     frame_rate: float | None = None
     frames: int | None = None
@@ -201,8 +203,25 @@ class ExpectedStream(Value):
     copied: bool = False
 
 
+class Origin(Value):
+    """Where an output's pictures and sound come from, so that both can be seen and heard side by side.
+
+    What the output shows at `t` is what the source shows at `start + t * speed`. `picture` and `sound` are
+    indexes of streams of the source; None where a comparison would say nothing.
+    """
+
+    start: float = 0.0
+    speed: float = 1.0
+    picture: int | None = None
+    sound: int | None = None
+
+
 class Expectation(Value):
-    """What an output must be; `verify` compares the file with it. `None` means it is not checked."""
+    """What an output must be; `verify` compares the file with it. `None` means it is not checked.
+
+    `joined` is for files put together from parts: they are decoded whole. `frames` is the exact count of
+    pictures.
+    """
 
     container: str
     streams: tuple[ExpectedStream, ...]
@@ -210,6 +229,9 @@ class Expectation(Value):
     duration_tolerance: float = 0.1
     loudness: float | None = Field(default=None, description="LUFS of every sound track.")
     picture: bool = Field(default=False, description="The output is a still picture.")
+    joined: bool = False
+    frames: int | None = None
+    origin: Origin | None = None
 
 
 class OutputPlan(Value):
@@ -239,10 +261,11 @@ class Filter(Value):
 
 
 class StreamRecipe(Value):
-    """How one stream of an output file is made from one stream of the source."""
+    """How one stream of an output file is made from one stream of one of the run's inputs."""
 
     kind: Literal["video", "audio", "subtitle"]
-    source_index: int
+    input: int = Field(default=0, description="Which of the run's inputs.")
+    source_index: int = Field(description="Which of that input's streams.")
     action: Literal["copy", "encode"]
     encoder: str | None = None
     options: dict[str, Scalar] = Field(default_factory=dict, description="Encoder options without '-'.")
@@ -254,27 +277,58 @@ class StreamRecipe(Value):
 
 
 class FileRecipe(Value):
-    """How one output file is written; `role` points to its OutputPlan."""
+    """How one file is written: an output, whose OutputPlan `role` points to, or a part.
 
-    role: str
+    A part is read by later runs and never leaves the working directory; `part` is its file name there.
+    """
+
+    role: str = ""
+    part: str | None = None
     muxer: str
     streams: tuple[StreamRecipe, ...]
     options: dict[str, Scalar] = Field(default_factory=dict, description="Muxer options without '-'.")
     frames: int | None = None
     chapters: bool = False
+    chapters_input: int = 0
+    parameter_sets: str | None = Field(
+        default=None, description="A part of raw H.264 whose parameter sets the MP4's header must hold too."
+    )
 
 
-class Run(Value):
-    """One start of ffmpeg: the source is read once and may feed several files. Times in seconds.
+class Input(Value):
+    """What a run reads, once for all its files: a source, or parts one after the other. Times in seconds.
 
     `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
-    has to; otherwise nothing before `start` is kept. `texts` are small files, by name, that filters read from
-    the working directory, so that words of a person are never part of a filter; `font` puts FONT beside them.
+    has to; otherwise nothing before `start` is kept. Parts follow each other by their lengths, or, with
+    `one_clock`, stand where their own times say (MPEG-TS only). `shift` is added to all times. With `silence`
+    nothing is read: it is so many seconds of no sound. Pictures are turned as the file says;
+    `as_stored` leaves them as they are, and `rotation` says how they are to be turned for display, degrees
+    clockwise.
     """
 
+    source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
+    parts: tuple[str, ...] = ()
     start: float | None = None
     length: float | None = None
     from_key_frame: bool = False
+    one_clock: bool = False
+    shift: float = 0.0
+    silence: float | None = None
+    as_stored: bool = False
+    rotation: int = 0
+
+
+class Run(Value):
+    """One start of ffmpeg: each input is read once and may feed several files.
+
+    Times begin at 0 with each input's `start`; with `source_times` they stay as they are in the file.
+
+    `texts` are small files, by name, that filters read from the working directory, so that words of a person
+    are never part of a filter; `font` puts FONT beside them.
+    """
+
+    inputs: tuple[Input, ...] = (Input(),)
+    source_times: bool = False
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
     listens: bool = Field(default=False, description="Loudness is measured before, for its filters.")
@@ -283,13 +337,23 @@ class Run(Value):
 
 
 class StepPlan(Value):
-    """One unit of work a worker claims. `needs` are positions of the steps that must be done before."""
+    """One unit of work a worker claims. `needs` are positions of the steps that must be done before.
+
+    Parts its runs write may be read by steps that need it. `otherwise` is done where `runs` turn out not to
+    work with this file: a quick way may be tried that only the verification of its result can approve.
+    """
 
     position: int
     kind: str
     lane: Lane
     needs: tuple[int, ...] = ()
     runs: tuple[Run, ...] = ()
+    otherwise: tuple[Run, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts this step writes."""
+        return tuple(file.part for run in self.runs for file in run.files if file.part is not None)
 
 
 class Plan(Value):
@@ -305,6 +369,27 @@ class Plan(Value):
     steps: tuple[StepPlan, ...]
     estimated_size: int | None = None
     estimated_seconds: float | None = None
+
+    @property
+    def others(self) -> frozenset[str]:
+        """The names of the sources that are read besides the file the operation is about."""
+        read = {
+            item.source
+            for step in self.steps
+            for run in (*step.runs, *step.otherwise)
+            for item in run.inputs
+            if not item.parts and item.silence is None
+        }
+        return frozenset(read - {SOURCE})
+
+    def parts_for(self, step: StepPlan) -> frozenset[str]:
+        """The names of the parts of earlier steps that this step reads."""
+        read = {name for run in step.runs for read in run.inputs for name in read.parts}
+        return frozenset(read.difference(step.parts))
+
+    def file_name(self, recipe: FileRecipe) -> str:
+        """The name of the recipe's file in the working directory."""
+        return self.output_for(recipe.role).filename if recipe.part is None else recipe.part
 
     def output_for(self, role: str) -> OutputPlan:
         """The output with this role; KeyError when the plan has none."""

@@ -85,18 +85,20 @@ SUBTITLE_DECODERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One set of things that may be opened."""
+    """One set of things that may be opened; `forced` takes the first demuxer whatever is found."""
 
     demuxers: tuple[str, ...]
     decoders: tuple[str, ...]
+    forced: bool = False
+    protocols: tuple[str, ...] = ("file",)
 
     def arguments(self, limits: Limits) -> list[str]:
         """Input options that ffmpeg and ffprobe both take, to be put right before the input."""
-        forced = ["-f", self.demuxers[0]] if len(self.demuxers) == 1 else []
+        forced = ["-f", self.demuxers[0]] if self.forced else []
         return [
             *forced,
             "-max_alloc", str(limits.max_alloc_bytes),
-            "-protocol_whitelist", "file",
+            "-protocol_whitelist", ",".join(self.protocols),
             "-format_whitelist", ",".join(self.demuxers),
             "-codec_whitelist", ",".join(self.decoders),
             "-max_pixels", str(limits.max_pixels),
@@ -124,10 +126,18 @@ RESULTS = Reading(
     decoders=(*UPLOADS.decoders, "gif"),
 )
 
+# Lists, written by this engine, of files it wrote.
+PARTS = Reading(demuxers=("concat", "matroska", "mov"), decoders=RESULTS.decoders, forced=True)
+
+# MPEG-TS files it wrote, with times that go on from one to the next.
+ONE_CLOCK = Reading(
+    demuxers=("mpegts",), decoders=RESULTS.decoders, forced=True, protocols=("concat", "file")
+)
+
 # Still pictures this engine wrote. One demuxer each, forced: by itself ffmpeg goes by the name of a picture
 # file and may take a '%' in it for a row of files.
 PICTURES = {
-    "jpg": Reading(demuxers=("jpeg_pipe",), decoders=("mjpeg",)),
-    "png": Reading(demuxers=("png_pipe",), decoders=("png",)),
-    "webp": Reading(demuxers=("webp_pipe",), decoders=("webp",)),
+    "jpg": Reading(demuxers=("jpeg_pipe",), decoders=("mjpeg",), forced=True),
+    "png": Reading(demuxers=("png_pipe",), decoders=("png",), forced=True),
+    "webp": Reading(demuxers=("webp_pipe",), decoders=("webp",), forced=True),
 }

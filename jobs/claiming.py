@@ -19,6 +19,7 @@ from django.db import connection, transaction
 
 from jobs.models import SEQ_STRIDE, Job, Step
 from jobs.publish import publish_on_commit
+from telemetry.metrics import CLAIM_LATENCY
 from users.ids import raw_id
 from videos.models import Operation
 from videos.services.operations import operation_status_set
@@ -30,13 +31,18 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A step in the hands of this worker. `job` is its row as of the claim."""
+    """A step in the hands of this worker. `job` is its row as of the claim.
+
+    `waited` is how long the first claim of a job's first step took to come, None for all others.
+    """
 
     step_id: int
     position: int
     attempt: int
     token: UUID
     job: Job
+    kind: str = ""
+    waited: timedelta | None = None
 
 
 def worker_name() -> str:
@@ -122,14 +128,16 @@ _TAKE = f"""
             lease_token = gen_random_uuid(),
             started_at = statement_timestamp()
         FROM locked WHERE jobs_step.id = locked.id
-        RETURNING jobs_step.id, jobs_step.position, jobs_step.attempt, jobs_step.lease_token, jobs_step.job_id
+        RETURNING jobs_step.id, jobs_step.position, jobs_step.attempt, jobs_step.lease_token,
+            jobs_step.job_id, jobs_step.kind, jobs_step.started_at AS claimed_at,
+            jobs_step.needs = '{{}}' AS is_first
     ), job AS (
         UPDATE jobs_job SET status = 'active', started_at = COALESCE(started_at, statement_timestamp()),
             attempt = GREATEST(jobs_job.attempt, step.attempt), run_after = NULL,
             error_code = '', error_message = '', seq = seq + %(stride)s
         FROM step WHERE jobs_job.id = step.job_id
     )
-    SELECT id, position, attempt, lease_token, job_id FROM step
+    SELECT id, position, attempt, lease_token, job_id, kind, claimed_at, is_first FROM step
 """  # noqa: S608 - composed of constants
 
 
@@ -183,12 +191,18 @@ def _claim_of(owner: UUID, *, lane: str, worker: str) -> Claim | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    step_id, position, attempt, token, job_id = row
+    step_id, position, attempt, token, job_id, kind, claimed_at, is_first = row
     job = Job.objects.select_related("video", "operation").get(id=job_id)
     if job.operation is not None and job.operation.status != Operation.Status.PROCESSING:
         operation_status_set(operation_id=job.operation.id, status=Operation.Status.PROCESSING)
     publish_on_commit("job.started", job)
-    return Claim(step_id=step_id, position=position, attempt=attempt, token=token, job=job)
+    waited = claimed_at - job.queued_at if is_first and attempt == 1 else None
+    if waited is not None:
+        seconds = waited.total_seconds()
+        transaction.on_commit(lambda: CLAIM_LATENCY.observe(seconds, lane=lane), robust=True)
+    return Claim(
+        step_id=step_id, position=position, attempt=attempt, token=token, job=job, kind=kind, waited=waited
+    )
 
 
 class Lease(Enum):

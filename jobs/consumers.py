@@ -25,6 +25,7 @@ from jobs.events import JobState, Message, error_message, snapshot_message
 from jobs.publish import user_group, video_group
 from jobs.socket_outbox import SocketOutbox
 from problems import Problem
+from telemetry.recorder import Sample
 from users.models import User
 from users.services import socket_ticket_redeem
 from videos.selectors import video_get_for
@@ -41,6 +42,11 @@ MESSAGES, SECONDS, CHARACTERS = 30, 10.0, 8192
 CHECK_EVERY = 30.0
 
 _sockets: Counter[str] = Counter()
+
+
+def open_sockets() -> list[Sample]:
+    """For monitoring: the sockets of this process."""
+    return [Sample("videoproc_open_sockets", (), float(_sockets.total()))]
 
 
 class JobEventsConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types

@@ -20,13 +20,15 @@ from engine.control import Stopped
 from engine.execute import execute
 from engine.failures import RunFailed
 from engine.intake import intake
-from engine.types import Limits, Plan
+from engine.types import SOURCE, Limits, Plan
 from jobs import dispatch, outcomes, shutdown
 from jobs.claiming import Claim, active_on_this_machine, lanes_claimable, step_claim, worker_name
 from jobs.models import Job, Step
+from jobs.observation import watched
 from jobs.watch import Reason, Watch
 from jobs.workspace import attempt_folder
 from problems import Problem
+from telemetry import tracing
 from videos.services.outputs import outputs_place
 from videos.storage import reserve_is_reached, source_path
 
@@ -43,10 +45,12 @@ def lane_work(*, lane: str) -> bool:
         # Nothing is lost: the reconciler sends wake-ups for as long as something waits.
         log.warning("the disk has less than its reserve free: lane %s waits", lane)
         return False
+    looked_ns = time.time_ns()
     claim = step_claim(lane=lane, worker=worker_name())
     if claim is None:
         return False
-    step_run(claim)
+    with watched(claim, lane=lane, looked_ns=looked_ns):
+        step_run(claim)
     if not shutdown.requested():
         lanes_wake()
     return True
@@ -68,12 +72,14 @@ def step_run(claim: Claim) -> None:
             connection.close()
             folder = stack.enter_context(attempt_folder(claim.step_id, claim.attempt))
             record = _perform(claim, folder, limits, watch)
-            _insist(record, watch)
+            with tracing.span("publish"):
+                _insist(record, watch)
         except Stopped:
             if watch.reason in {Reason.SHUTDOWN, Reason.LONG_PAUSE}:
                 _insist(lambda: outcomes.step_hand_back(claim), watch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that this try is over
             problem, text = _problem_of(error)
+            tracing.failed(problem.code)
             _insist(lambda: outcomes.step_fail(claim, problem, log=text), watch)
 
 
@@ -85,10 +91,12 @@ def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callab
     if claim.job.type == Job.INTAKE:
         found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
         return lambda: outcomes.intake_publish(claim, intake=found)
+    plan = Plan.model_validate(claim.job.plan)
+    others = {name: source_path(name) for name in plan.others}
     done = execute(
-        Plan.model_validate(claim.job.plan),
+        plan,
         claim.position,
-        source=source,
+        sources={SOURCE: source, **others},
         work_dir=folder,
         limits=limits,
         on_progress=watch.progressed,

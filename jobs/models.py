@@ -82,6 +82,7 @@ class Job(models.Model):
     max_attempts = models.PositiveSmallIntegerField(default=4, help_text="The first try and three more")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
+    error_fix = models.JSONField(null=True, blank=True, help_text="engine.fixes.Fix: what to ask for instead")
     log = models.TextField(blank=True, help_text="The last lines of the tools' output")
     # By PostgreSQL's clock, like every time in these tables: the machines of workers may disagree.
     queued_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -94,6 +95,11 @@ class Job(models.Model):
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when, while it is paused")
     seq = models.BigIntegerField(default=SEQ_STRIDE)
+    trace = models.JSONField(
+        null=True,
+        editable=False,
+        help_text="Of the request that asked for it, for log lines and traces: request_id, traceparent",
+    )
 
     class Meta:
         indexes: ClassVar = [
@@ -258,6 +264,8 @@ class Step(models.Model):
             models.Index(
                 fields=["lane", "priority", "place"], name="step_order", condition=Q(status="queued")
             ),
+            # Monitoring: how long the oldest in a lane has waited.
+            models.Index(fields=["lane", "id"], name="step_oldest", condition=Q(status="queued", needs=[])),
             # The cap of a tier: paused jobs of the owner that keep a worker.
             models.Index(fields=["owner"], name="step_owner_running", condition=Q(status="active")),
             # The reconciler: leases that ran out.

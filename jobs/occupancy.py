@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import Count, Q
+from django.utils import timezone
 
-from jobs import dispatch
+from jobs import dispatch, queues
 from jobs.models import Job, Step
-from users.models import Priority, User
+from users.models import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +35,18 @@ class OwnNow(NamedTuple):
 
 
 def lanes_now() -> list[LaneNow]:
-    """All lanes. Served by `step_order` and `step_leased`, which hold waiting and running steps alone."""
-    waiting = _per_lane(Step.Status.QUEUED)
-    running = _per_lane(Step.Status.ACTIVE)
+    """All lanes, as monitoring has them, and their workers."""
+    now = timezone.now()
     workers = dispatch.workers_alive()
     return [
         LaneNow(
-            lane,
-            waiting.get(lane, 0),
-            running.get(lane, 0),
-            _oldest(lane),
-            None if workers is None else workers.get(lane, 0),
+            Step.Lane(state.lane),
+            state.waiting,
+            state.running,
+            now - timedelta(seconds=state.oldest_seconds) if state.oldest_seconds else None,
+            None if workers is None else workers.get(state.lane, 0),
         )
-        for lane in Step.Lane
+        for state in queues.lanes_now()
     ]
 
 
@@ -56,18 +56,3 @@ def own_now(viewer: User) -> OwnNow:
         **{status: Count("pk", filter=Q(status=status)) for status in Job.LIVE}
     )
     return OwnNow(counts["active"], counts["queued"], counts["paused"])
-
-
-def _per_lane(status: Step.Status) -> dict[str, int]:
-    steps = Step.objects.filter(status=status).order_by()
-    return dict(steps.values_list("lane").annotate(number=Count("pk")).values_list("lane", "number"))
-
-
-def _oldest(lane: Step.Lane) -> datetime | None:
-    """By the places in the queue, first of each priority: one row each. A bump deals places out among the
-    jobs of one owner, so for them it may be another of theirs."""
-    firsts = []
-    for priority in Priority.values:
-        waiting = Step.objects.filter(lane=lane, priority=priority, status=Step.Status.QUEUED)
-        firsts.append(waiting.order_by("place").values_list("job__queued_at", flat=True).first())
-    return min((moment for moment in firsts if moment is not None), default=None)

@@ -20,6 +20,7 @@ from jobs.models import Job, Step
 from jobs.publish import publish_on_commit
 from jobs.transitions import Locked
 from problems import Problem
+from telemetry.metrics import STEP_DURATION
 from videos.models import Operation
 from videos.services.outputs import PlacedOutput, outputs_record, outputs_unplace
 from videos.services.videos import video_intake_fail, video_intake_succeed
@@ -90,7 +91,15 @@ def _step_done(claim: Claim, record: Callable[[Locked], None], *, cpu_seconds: f
         record(locked)
         for lane in _lanes_freed(step):
             wake_on_commit(lane)
+        _duration_note(locked, step)
         return True
+
+
+def _duration_note(locked: Locked, step: Step) -> None:
+    if step.started_at is not None:
+        seconds = (locked.now - step.started_at).total_seconds()
+        labels = {"operation": locked.job.type, "kind": step.kind}
+        transaction.on_commit(lambda: STEP_DURATION.observe(seconds, **labels), robust=True)
 
 
 def step_fail(claim: Claim, problem: Problem, *, cpu_seconds: float = 0, log: str = "") -> bool:

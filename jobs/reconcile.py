@@ -22,6 +22,8 @@ from jobs.models import Job, Step
 from jobs.outcomes import step_end_try
 from jobs.services import upload_finish
 from problems import Problem
+from telemetry import tracing
+from telemetry.metrics import LEASE_LOSSES
 from videos.selectors import uploads_awaiting_video
 
 log = logging.getLogger(__name__)
@@ -70,8 +72,10 @@ def _lease_expire(step_id: int, job_id: str) -> bool:
     step = steps.filter(id=step_id, status=Step.Status.ACTIVE, lease_until__lt=Now()).first()
     if step is None:
         return False
-    log.warning("step %s of job %s: the lease of %s ran out", step.id, job_id, step.worker)
-    step_end_try(locked, step, Problem("worker_lost"))
+    transaction.on_commit(lambda: LEASE_LOSSES.add(reason="expired"), robust=True)
+    with tracing.continued(locked.job.trace, job_id=job_id, step_id=step.id, attempt=step.attempt):
+        log.warning("step %s of job %s: the lease of %s ran out", step.id, job_id, step.worker)
+        step_end_try(locked, step, Problem("worker_lost"))
     return True
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from engine import catalogue
+from engine.fixes import Fix, fix_for
 from engine.types import MediaInfo, Plan
 from jobs import transitions
 from jobs.models import Job
@@ -18,7 +19,7 @@ from problems import Problem
 from users.models import Priority, User
 from videos import storage
 from videos.models import Operation, Upload, Video
-from videos.selectors import video_get_for
+from videos.selectors import video_get_for, videos_held
 from videos.services.operations import operation_get_or_create, operation_status_set
 from videos.services.uploads import upload_advance, upload_create
 from videos.services.videos import video_create_from_upload, video_intake_restart
@@ -89,8 +90,17 @@ def _request(video: Video, type_: str, raw: Mapping[str, Any]) -> _Request:
     if video.status == Video.Status.FAILED:
         raise Problem("video_failed")
     parameters = catalogue.parameters_for(type_, dict(raw))
-    plan = catalogue.plan_for(type_, parameters, MediaInfo.model_validate(video.media_info))
-    return _Request(catalogue.normalised(parameters), catalogue.fingerprint(type_, parameters), plan)
+    normalised = catalogue.normalised(parameters)
+    media = MediaInfo.model_validate(video.media_info)
+    others = videos_held(owner=video.owner, ids=catalogue.others_for(type_, parameters))
+    try:
+        plan = catalogue.plan_for(type_, parameters, media, others)
+    except Problem as problem:
+        fix = fix_for(problem, type_, normalised, media, others)
+        if fix is None:
+            raise
+        raise Problem(problem.code, **problem.data, fix=fix.model_dump(mode="json")) from problem
+    return _Request(normalised, catalogue.fingerprint(type_, parameters), plan)
 
 
 def _priority(owner: User, asked: int | None) -> int:
@@ -161,6 +171,20 @@ def job_retry_any(*, job_id: str) -> Job:
     if not submission.created or submission.job is None:
         raise Problem("job_state_conflict", status="already run again", action="retried")
     return submission.job
+
+
+def job_fix(*, viewer: User, job_id: str) -> Submission:
+    """Starts what a failed job proposes instead of itself.
+
+    Raises Problem not_found, job_state_conflict where it proposes nothing, or those of `operation_submit`.
+    """
+    job = job_get_for(viewer, job_id)
+    if job.video_id is None or job.error_fix is None or job.status != Job.Status.FAILED:
+        raise Problem("job_state_conflict", status=job.status, action="fixed")
+    fix = Fix.model_validate(job.error_fix)
+    return operation_submit(
+        viewer=viewer, video_id=job.video_id, type=fix.type, parameters=fix.parameters, priority=job.priority
+    )
 
 
 def _intake_retry(video: Video) -> Job:

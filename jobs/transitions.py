@@ -6,20 +6,27 @@ locks the operation first, but then never waits for a job.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from django.db import transaction
 from django.db.models.functions import Now
 
-from engine.types import Plan
+from engine.fixes import fix_for
+from engine.types import MediaInfo, Plan
 from jobs.dispatch import wake_on_commit
 from jobs.events import JobEventType
 from jobs.models import SEQ_STRIDE, Job, Step
 from jobs.publish import publish_on_commit
 from problems import Problem
+from telemetry import tracing
+from telemetry.metrics import FAILURES, JOBS_FINISHED, RETRIES
 from videos.models import Operation, Video
 from videos.services.operations import operation_status_set
+
+log = logging.getLogger(__name__)
 
 LOG_BYTES = 64 * 1024
 
@@ -52,12 +59,14 @@ def job_create(*, video: Video, operation: Operation | None, priority: int, plan
         type=Job.INTAKE if operation is None else operation.type,
         priority=priority,
         plan=None if plan is None else plan.model_dump(mode="json"),
+        trace=tracing.carrier(),
     )
     steps = list(_steps(job, plan))
     Step.objects.bulk_create(steps)
     publish_on_commit("job.queued", job)
     for lane in {step.lane for step in steps if not step.needs}:
         wake_on_commit(lane)
+    transaction.on_commit(lambda: log.info("job %s (%s) waits", job.id, job.type), robust=True)
     return job
 
 
@@ -92,9 +101,19 @@ def job_complete(locked: Locked) -> None:
 
 
 def job_fail(locked: Locked, problem: Problem) -> None:
-    """The job gave up; the operation says why as well."""
-    locked.job.error_code, locked.job.error_message = problem.code, problem.detail
+    """The job gave up; the operation says why as well, and the job what would have gone better."""
+    job = locked.job
+    job.error_code, job.error_message = problem.code, problem.detail
+    job.error_fix = _fix(job, problem)
     _end(locked, Job.Status.FAILED)
+
+
+def _fix(job: Job, problem: Problem) -> dict[str, Any] | None:
+    if job.operation is None or job.video is None or job.video.media_info is None:
+        return None
+    media = MediaInfo.model_validate(job.video.media_info)
+    fix = fix_for(problem, job.operation.type, job.operation.parameters, media)
+    return None if fix is None else fix.model_dump(mode="json")
 
 
 def job_cancel(locked: Locked) -> None:
@@ -124,6 +143,15 @@ def _end(locked: Locked, status: Job.Status) -> None:
             error_message=job.error_message,
         )
     publish_on_commit(_ENDED[status], job)
+    transaction.on_commit(lambda: _note_end(job), robust=True)
+
+
+def _note_end(job: Job) -> None:
+    JOBS_FINISHED.add(operation=job.type, status=str(job.status))
+    if job.status == Job.Status.FAILED:
+        FAILURES.add(operation=job.type, code=job.error_code)
+    why = f": {job.error_code}" if job.error_code else ""
+    log.info("job %s (%s) is %s%s", job.id, job.type, job.status, why)
 
 
 def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelta, counts: bool) -> None:
@@ -144,6 +172,8 @@ def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelt
     job.speed = job.eta_seconds = None
     job.run_after = now + delay if delay else None
     job.error_code, job.error_message = problem.code, problem.detail
+    if counts:
+        transaction.on_commit(lambda: RETRIES.add(operation=job.type, code=problem.code), robust=True)
     if paused:
         job_save(job)
         publish_on_commit("job.paused", job)
@@ -191,6 +221,7 @@ def job_save(job: Job) -> None:
             "attempt",
             "error_code",
             "error_message",
+            "error_fix",
             "log",
             "started_at",
             "finished_at",

@@ -20,6 +20,7 @@ urlpatterns = [
     path("jobs/<str:job_id>/resume/", views.job_resume, name="job-resume"),
     path("jobs/<str:job_id>/bump/", views.job_bump, name="job-bump"),
     path("jobs/<str:job_id>/retry/", views.job_retry, name="job-retry"),
+    path("jobs/<str:job_id>/fix/", views.job_fix, name="job-fix"),
     path("statistics/", statistics_views.statistics_page, name="statistics"),
     path("statistics/live/", statistics_views.statistics_live, name="statistics-live"),
     path("operations/<str:operation_id>/card/", views.operation_card, name="operation-card"),

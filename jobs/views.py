@@ -169,6 +169,18 @@ def job_retry(request: HttpRequest, job_id: str) -> HttpResponse:
     return _after_change(request, again, "It runs again.")
 
 
+@login_required
+@require_POST
+def job_fix(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Start what a failed job proposes instead."""
+    started = services.job_fix(viewer=viewer_of(request), job_id=job_id)
+    text = "It is started." if started.created else "You asked for exactly this before: here it is."
+    messages.success(request, text)
+    if started.job is None:
+        return redirect("video", started.operation.video_id)
+    return redirect("job", started.job.id)
+
+
 def _after_change(request: HttpRequest, changed: Job, text: str) -> HttpResponse:
     """Buttons that asked for it get their operation's card or row back, the rest go to the job's page."""
     shape = request.POST.get("shape")
@@ -203,7 +215,7 @@ def _card(request: HttpRequest, operation_id: str) -> HttpResponse:
 def operation_plan(request: HttpRequest, video_id: str, type_: str) -> HttpResponse:
     """What would be done with what is filled in; nothing is started."""
     form = OperationForm(type_, None, request.POST)
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = {"video_id": video_id}
     try:
         context["plan"] = services.operation_plan(
             viewer=viewer_of(request), video_id=video_id, type=type_, parameters=form.parameters()

@@ -7,6 +7,7 @@ watches the clock.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -25,6 +26,7 @@ from jobs.claiming import Claim, Lease
 from jobs.events import job_message, job_state
 from jobs.models import SEQ_STRIDE
 from jobs.publish import publish_now
+from telemetry.metrics import LEASE_LOSSES
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,9 @@ class Reason(StrEnum):
     UNREACHABLE = "PostgreSQL did not answer for too long"
     SHUTDOWN = "the worker shuts down"
     LONG_PAUSE = "the job is paused for so long that others may have the place"
+
+
+_LOSSES = {Reason.LOST: "gone", Reason.UNREACHABLE: "unreachable"}
 
 
 class Watch:
@@ -62,8 +67,11 @@ class Watch:
         self._row_seq = claim.job.seq
         self._messages = 0
         self._threads = [
-            threading.Thread(target=self._every, args=(LOOK_EVERY, self._keep), name="lease"),
-            threading.Thread(target=self._every, args=(PULSE, self._pulse), name="pulse"),
+            # Each with the context of the step, for its log lines.
+            threading.Thread(
+                target=contextvars.copy_context().run, args=(self._every, seconds, act), name=name
+            )
+            for seconds, act, name in ((LOOK_EVERY, self._keep, "lease"), (PULSE, self._pulse, "pulse"))
         ]
 
     def __enter__(self) -> Self:
@@ -92,6 +100,8 @@ class Watch:
             if self.reason is None and not self._over.is_set():
                 self.reason = reason
                 log.info("step %s of job %s is stopped: %s", self._claim.step_id, self._claim.job.id, reason)
+                if lost := _LOSSES.get(reason):
+                    LEASE_LOSSES.add(reason=lost)
         self.control.stop()
 
     def _keep(self) -> None:

@@ -42,6 +42,22 @@ def flag(name: str, *, default: bool = False) -> bool:
     raise InvalidSetting(name, value, "true or false")
 
 
+def choice(name: str, default: str, allowed: set[str]) -> str:
+    """One of a few words."""
+    value = text(name, default).lower() or default
+    if value not in allowed:
+        raise InvalidSetting(name, value, " or ".join(sorted(allowed)))
+    return value
+
+
+def secret(name: str, *, minimum: int) -> str:
+    """A secret of at least `minimum` characters, or empty where there is none."""
+    value = text(name)
+    if value and len(value) < minimum:
+        raise InvalidSetting(name, "…", f"at least {minimum} characters")
+    return value
+
+
 def names(name: str) -> list[str]:
     """A comma-separated list, without empty members."""
     return [member.strip() for member in text(name).split(",") if member.strip()]
@@ -90,6 +106,11 @@ class RedisAddress:
         if parts.scheme not in {"redis", "rediss", "unix"}:
             raise InvalidSetting(name, "…", "redis://host:6379/0 or unix:///path/to.sock?db=0")
         self._parts = parts
+
+    @property
+    def password(self) -> str:
+        """Empty where it has none."""
+        return unquote(self._parts.password or "")
 
     def for_redis(self, database: int) -> str:
         """The form that redis-py and channels_redis take."""

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from problems import FieldError, Problem
 from problems.document import CONTENT_TYPE, problem_document
-from videoproc.request_ids import current_request_id
+from telemetry.context import current_request_id
 
 log = logging.getLogger(__name__)
 

@@ -1,23 +1,15 @@
-"""One id per request: in the reply, in problem documents and in every log line it causes."""
+"""One id per request: in the reply, in problem documents, in its log lines, in the jobs it makes."""
 
 from __future__ import annotations
 
-import logging
-import re
-import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.functional import LazyObject, empty
+
+from telemetry import context
 
 HEADER = "X-Request-Id"
-_ACCEPTABLE = re.compile(r"[A-Za-z0-9_.-]{8,64}")
-_current: ContextVar[str] = ContextVar("request_id", default="-")
-
-
-def current_request_id() -> str:
-    """The id of the request being answered in this context, or `-` outside of one."""
-    return _current.get()
 
 
 class RequestIdMiddleware:
@@ -27,18 +19,18 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get(HEADER, "")
-        request_id = given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex
-        token = _current.set(request_id)
-        try:
+        request_id = context.request_id(request.headers.get(HEADER, ""))
+        with context.bound(request_id=request_id, user_id=lambda: _known_user(request)):
             response = self.get_response(request)
-        finally:
-            _current.reset(token)
         response.headers[HEADER] = request_id
+        # Django writes a line about a refusal after the last middleware, and hands the request along.
+        request.__dict__[context.ATTRIBUTE] = request_id
         return response
 
 
-class RequestIdFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = _current.get()
-        return True
+def _known_user(request: HttpRequest) -> str | None:
+    """Who sent it, as far as somebody has looked already: a log line must not read from the database."""
+    user = request.__dict__.get("user")
+    if user is None or (isinstance(user, LazyObject) and user.__dict__.get("_wrapped", empty) is empty):
+        return None
+    return user.pk if user.is_authenticated else None

@@ -65,6 +65,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "videoproc.request_ids.RequestIdMiddleware",
+    "videoproc.request_watch.RequestWatchMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -289,14 +290,33 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+# --- Monitoring, see docs/monitoring.md ---------------------------------------------------------------
+# Without a token only staff who are signed in may read /metrics.
+METRICS_TOKEN = env.secret("VIDEOPROC_METRICS_TOKEN", minimum=16)
+PROCESS = env.text("VIDEOPROC_PROCESS", "videoproc")
+LOG_FORMAT = env.choice("VIDEOPROC_LOG_FORMAT", "text", {"text", "json"})
+# Wherever they come from, these never reach a log line.
+_secrets = [
+    SECRET_KEY,
+    METRICS_TOKEN,
+    str(DATABASES["default"].get("PASSWORD", "")),
+    REDIS.password,
+    env.text("VIDEOPROC_SMTP_PASSWORD"),
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "videoproc.request_ids.RequestIdFilter"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]},
+    "formatters": {
+        "text": {"()": "videoproc.logs.TextFormatter", "secrets": _secrets},
+        "json": {"()": "videoproc.logs.JsonFormatter", "secrets": _secrets, "process": PROCESS},
     },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env.text("VIDEOPROC_LOG_LEVEL", "INFO").upper()},
-    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # These bring handlers of their own, whose lines would be in another form.
+        "uvicorn": {"handlers": [], "level": "INFO", "propagate": True},
+        # Whole addresses, with what is in their queries. Ours are in `videoproc.request_watch`.
+        "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
+    },
 }

@@ -14,6 +14,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "videoproc.settings")
 django.setup()
 
 from jobs.services import upload_finish  # noqa: E402 - models load only once Django is set up
+from videoproc.process_gauges import process_watch  # noqa: E402
+from videoproc.request_watch import UploadsWatch  # noqa: E402
 from videos.tus.app import TusApplication  # noqa: E402
 
-application = TusApplication(on_complete=upload_finish)
+process_watch()
+application = UploadsWatch(TusApplication(on_complete=upload_finish))

@@ -14,6 +14,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from problems import Problem
 from videoproc.health import healthz
+from videoproc.metrics import metrics
 from videoproc.staff_gate import staff_gate
 
 
@@ -53,6 +54,7 @@ urlpatterns = [
     path("api/v1/", include("jobs.api_urls")),
     path("favicon.ico", favicon),
     path("healthz", healthz, name="healthz"),
+    path("metrics", metrics, name="metrics"),
     path("internal/staff", staff_gate, name="staff-gate"),
 ]
 

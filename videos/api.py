@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from engine.catalogue import operations
 from problems import Problem
+from telemetry.metrics import SERVED
 from users import services as account_services
 from users.serializers import UserUpdateSerializer
 from users.viewer import viewer_of
@@ -99,14 +100,14 @@ class VideoFileView(APIView):
     def get(self, request: Request, video_id: str) -> HttpResponse:
         """The original, with byte ranges."""
         video = selectors.video_get_for(viewer_of(request), video_id)
-        return _handed_out(source_delivery(video, inline=_inline(request)))
+        return _handed_out(request, source_delivery(video, inline=_inline(request)))
 
 
 class VideoThumbnailView(APIView):
     @extend_schema(operation_id="get_thumbnail", responses={(200, "image/jpeg"): OpenApiTypes.BINARY})
     def get(self, request: Request, video_id: str) -> HttpResponse:
         """A picture of the video, as JPEG."""
-        return _handed_out(thumbnail_delivery(selectors.video_get_for(viewer_of(request), video_id)))
+        return _handed_out(request, thumbnail_delivery(selectors.video_get_for(viewer_of(request), video_id)))
 
 
 class OutputFileView(APIView):
@@ -114,7 +115,7 @@ class OutputFileView(APIView):
     def get(self, request: Request, output_id: str) -> HttpResponse:
         """A result, with byte ranges."""
         output = selectors.output_get_for(viewer_of(request), output_id)
-        return _handed_out(output_delivery(output, inline=_inline(request)))
+        return _handed_out(request, output_delivery(output, inline=_inline(request)))
 
 
 class CatalogueView(APIView):
@@ -162,6 +163,9 @@ def _inline(request: Request) -> bool:
     return request.query_params.get("inline", "").lower() in {"1", "true", "yes"}
 
 
-def _handed_out(delivery: Delivery) -> HttpResponse:
+def _handed_out(request: Request, delivery: Delivery) -> HttpResponse:
     """An answer without a body: the edge puts the file in."""
+    # With a condition it is most often answered by 304.
+    if request.method == "GET" and "If-None-Match" not in request.headers:
+        SERVED.add(delivery.promised_bytes(request.headers.get("Range", "")))
     return HttpResponse(headers=delivery.headers)

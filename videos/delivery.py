@@ -31,6 +31,7 @@ CONTENT_TYPES = {
     "ogv": "video/ogg",
 }
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 # Shown in a page or a tab by their real type; anything else only ever downloads.
 _SHOWN = ("video/", "audio/", "image/jpeg", "image/png", "image/gif", "image/webp")
 
@@ -55,6 +56,21 @@ class Delivery:
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "private, no-cache",
         }
+
+    def promised_bytes(self, wanted: str) -> int:
+        """How many bytes the edge will send for the Range header `wanted`; the whole file without one."""
+        try:
+            size = self.path.stat().st_size
+        except OSError:
+            return 0
+        found = _RANGE.fullmatch(wanted)
+        if found is None or found[0] == "bytes=-":
+            return size
+        first, last = found[1], found[2]
+        if not first:
+            return min(size, int(last))
+        end = min(size, int(last) + 1) if last else size
+        return max(0, end - int(first))
 
 
 def source_delivery(video: Video, *, inline: bool) -> Delivery:

@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -15,7 +16,8 @@ from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, S
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from problems import Problem
+from engine.types import MediaInfo
+from problems import FieldError, Problem
 from users.ids import public_id_is_valid
 from users.models import User
 from videos.models import Operation, Output, Upload, Video
@@ -43,6 +45,26 @@ def videos_matching(videos: QuerySet[Video], text: str) -> QuerySet[Video]:
 def video_get_for(viewer: Viewer, video_id: str) -> Video:
     """Raises `not_found`."""
     return _the_one(videos_for(viewer), "vid", video_id)
+
+
+def videos_held(*, owner: User, ids: Iterable[str]) -> dict[str, MediaInfo]:
+    """What further videos of this owner hold, by their ids: those that an operation speaks of.
+
+    Raises Problem invalid_parameters for one that is not there, video_not_ready or video_failed.
+    """
+    wanted = list(ids)
+    found = {video.pk: video for video in videos_for(owner).filter(pk__in=wanted)} if wanted else {}
+    missing = [
+        FieldError("/parameters", "not_found", f"There is no video {name} of yours.")
+        for name in wanted
+        if name not in found
+    ]
+    if missing:
+        raise Problem("invalid_parameters", errors=missing)
+    for video in found.values():
+        if video.status != Video.Status.READY:
+            raise Problem("video_failed" if video.status == Video.Status.FAILED else "video_not_ready")
+    return {name: MediaInfo.model_validate(video.media_info) for name, video in found.items()}
 
 
 def upload_get_for(viewer: Viewer, upload_id: str) -> Upload:

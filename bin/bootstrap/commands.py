@@ -15,7 +15,7 @@ from bootstrap.console import SetupFailed, run, say
 from bootstrap.indexes import uv_environment
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-PYTHON_FOLDERS = ["problems", "engine", "users", "videos", "jobs", "videoproc"]
+PYTHON_FOLDERS = ["problems", "telemetry", "engine", "users", "videos", "jobs", "videoproc"]
 
 
 def main(arguments: list[str]) -> int:

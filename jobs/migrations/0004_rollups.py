@@ -58,7 +58,7 @@ WITHOUT_TRIGGERS = """
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0003_statistics_indexes'),
+        ('jobs', '0007_job_error_fix'),
         ('videos', '0001_initial'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

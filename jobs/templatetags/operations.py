@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import template
 
 from engine import catalogue
-from engine.types import MediaInfo, Plan
+from engine.types import MediaInfo, Plan, Verification
 from jobs import selectors
 from jobs.forms import OperationForm
 from jobs.models import Job
@@ -60,6 +61,26 @@ def parameter_pairs(operation: Operation | None) -> list[tuple[str, str]]:
         title = (fields[name].title if name in fields else None) or name.replace("_", " ").capitalize()
         pairs.append((title, "yes" if value is True else str(value)))
     return pairs
+
+
+@register.filter
+def form_values(fix: dict[str, Any]) -> str:
+    """A proposed wish as the fields of its form, in JSON; fields it does not name are emptied."""
+    fields = catalogue.operation_for(fix["type"]).Parameters.model_fields
+    given = {name: fix["parameters"].get(name) for name in fields}
+    return json.dumps(
+        {
+            f"{fix['type']}-{name}": "" if value in (None, False) else str(value)
+            for name, value in given.items()
+        }
+    )
+
+
+@register.filter
+def checks_of(stored: dict[str, Any]) -> list[str]:
+    """What was checked before the result was shown, a line for each; also of results checked long ago."""
+    report = Verification.model_validate({"report": [], **stored}).report
+    return [f"{check.name[:1].upper()}{check.name[1:]}: {check.actual}" for check in report]
 
 
 @register.simple_tag

@@ -110,11 +110,3 @@ def test_media_paths_are_not_reachable_directly(site: Site, video_id: str) -> No
         f"{site.url}/api/v1/videos", headers={"X-Accel-Redirect": f"/videos/{video_id}/source"}, timeout=10
     )
     assert forged.status_code == 401
-
-
-def test_flower_is_for_staff(site: Site) -> None:
-    reply = requests.get(f"{site.url}/flower/", allow_redirects=False, timeout=10)
-    assert reply.status_code == 302
-    assert "/accounts/login/" in reply.headers["Location"]
-    for path in ("/flower/metrics", "/flower/healthcheck", "/flower/api/workers"):
-        assert requests.get(site.url + path, allow_redirects=False, timeout=10).status_code in {302, 403, 404}

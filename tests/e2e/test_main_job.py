@@ -15,7 +15,6 @@ from engine.probe import probe
 from engine.samples import sample_clip
 from engine.types import Limits
 from engine.whitelist import RESULTS
-from tests.e2e.site import Site
 
 pytestmark = pytest.mark.e2e
 
@@ -133,13 +132,3 @@ def _arrived(page: Page) -> int:
         page.wait_for_timeout(300)
         page.reload()
     return 0
-
-
-def test_an_admin_signs_in_to_the_admin_and_to_flower(page: Page, site: Site) -> None:
-    page.goto("/flower/")
-    page.get_by_label("Login").fill("admin")
-    page.get_by_label("Password").fill(site.admin_password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("encode@").first).to_be_visible(timeout=20_000)
-    page.goto("/admin/jobs/job/")
-    expect(page.get_by_role("heading", name="Select job to view")).to_be_visible()

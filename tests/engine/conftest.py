@@ -11,7 +11,7 @@ from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import StepResult, execute
 from engine.probe import probe
-from engine.types import Limits, MediaInfo, Plan, Progress
+from engine.types import SOURCE, Limits, MediaInfo, Plan, Progress
 from engine.whitelist import UPLOADS
 from tests.engine.clips import Clips
 
@@ -65,7 +65,7 @@ def perform(plan: MakePlan, limits: Limits, tmp_path: Path) -> Perform:
         return execute(
             plan(type_, raw, source),
             0,
-            source=source,
+            sources={SOURCE: source},
             work_dir=tmp_path / "work",
             limits=limits,
             on_progress=on_progress,

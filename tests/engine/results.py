@@ -12,7 +12,7 @@ from engine.execute import StepResult
 from engine.types import Artifact
 
 
-def raw_probe(path: Path) -> Any:
+def raw_probe(path: Path, *more: str) -> Any:
     command = [
         str(ffprobe_path()),
         "-v",
@@ -23,7 +23,7 @@ def raw_probe(path: Path) -> Any:
         "-show_format",
         "-show_chapters",
     ]
-    return json.loads(subprocess.run([*command, path], check=True, capture_output=True).stdout)
+    return json.loads(subprocess.run([*command, *more, path], check=True, capture_output=True).stdout)
 
 
 def only(result: StepResult) -> Artifact:

@@ -17,9 +17,9 @@ import pytest
 from engine.control import Control, Stopped
 from engine.execute import StepResult, execute
 from engine.failures import RunFailed
-from engine.types import Limits
+from engine.types import SOURCE, Limits
 from engine.verify import verify
-from tests.engine.clips import Clips
+from tests.engine.clips import SECONDS, Clips
 from tests.engine.conftest import MakePlan, Perform
 
 HEAVY = {"width": 1920, "upscale": True}
@@ -144,7 +144,7 @@ def test_ffmpeg_dies_with_its_worker(clips: Clips, plan: MakePlan, tmp_path: Pat
         from engine.execute import execute
         from engine.types import Limits, Plan
         plan = Plan.model_validate_json(Path(sys.argv[1]).read_text())
-        execute(plan, 0, source=Path(sys.argv[2]), work_dir=Path(sys.argv[3]), limits=Limits(),
+        execute(plan, 0, sources={"source": Path(sys.argv[2])}, work_dir=Path(sys.argv[3]), limits=Limits(),
                 on_progress=lambda _: None, control=Control())
     """)
     arguments = [tmp_path / "plan.json", source, tmp_path / "work"]
@@ -192,17 +192,19 @@ def test_an_exit_status_is_no_proof(clips: Clips, plan: MakePlan, limits: Limits
     """A source cut after its probe: ffmpeg exits 0 with what it could read; the check does not pass it."""
     whole = clips.container("mkv")
     cut = clips.written("cut-later", whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(RunFailed, match="duration should be") as caught:
+    with pytest.raises(RunFailed) as caught:
         execute(
             plan("convert", {"format": "mp4"}, whole),
             0,
-            source=cut,
+            sources={SOURCE: cut},
             work_dir=tmp_path,
             limits=limits,
             on_progress=lambda _: None,
             control=Control(),
         )
-    assert caught.value.code == "output_invalid"
+    assert caught.value.code == "input_ends_early"
+    assert caught.value.data["readable"] == pytest.approx(SECONDS / 2, abs=0.5)
+    assert "duration should be" in caught.value.log
     assert "$ ffmpeg" in caught.value.log
 
 

@@ -17,7 +17,7 @@ from engine.control import Control
 from engine.failures import explained, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.samples import sample_clip
-from engine.types import Filter, Limits, MediaInfo, Progress
+from engine.types import SOURCE, Filter, Limits, MediaInfo, Progress
 from engine.whitelist import UPLOADS
 from tests.engine.clips import Clips
 from tests.engine.conftest import MakePlan
@@ -95,7 +95,9 @@ def test_cpu_seconds_are_those_of_the_tool(tmp_path: Path) -> None:
 def test_argv_is_walled_in(clips: Clips, plan: MakePlan, limits: Limits, tmp_path: Path) -> None:
     source = clips.container("mp4")
     made = plan("resize", {"width": 160}, source)
-    argv = commands.encode_argv(made, made.steps[0].runs[0], source=source, work_dir=tmp_path, limits=limits)
+    argv = commands.encode_argv(
+        made, made.steps[0].runs[0], sources={SOURCE: source}, work_dir=tmp_path, limits=limits
+    )
     before_input = argv[: argv.index("-i")]
     for option in ("-nostdin", "-protocol_whitelist", "-format_whitelist", "-codec_whitelist", "-max_pixels"):
         assert option in before_input

@@ -11,11 +11,11 @@ import pytest
 from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import execute
-from engine.types import Limits, MediaInfo, Progress
+from engine.types import SOURCE, Limits, MediaInfo, Progress
 from problems import Problem
 from tests.engine.clips import H264, SECONDS, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform
-from tests.engine.results import codecs, only, raw_probe
+from tests.engine.results import codecs, duration, only, raw_probe
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,29 @@ def test_convert_to_a_chosen_codec(clips: Clips, perform: Perform, codec: str, t
     wish = {"format": target, "video_codec": codec, "quality": "low"}
     artifact = only(perform("convert", wish, clips.container("mov")))
     assert codecs(artifact.path)[0] == codec
+
+
+HELD = {
+    # The frame before the last is held; with B-frames the last is decoded long before it is shown.
+    "last-but-one": ("-vf", "setpts='if(gte(N,49),PTS+3/TB,PTS)'", "-fps_mode", "passthrough"),
+    "last": (
+        "-bsf:v",
+        "setts=pts=PTS:dts=DTS:duration='if(eq(NEXT_DTS,NOPTS),3.04/TB-PTS+49/25/TB,DURATION)'",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "wish", [{"format": "mp4"}, {"format": "mp4", "quality": "low"}, {"format": "mkv", "quality": "low"}]
+)
+@pytest.mark.parametrize("held", HELD)
+def test_a_frame_that_is_held_at_the_end_keeps_its_time(
+    clips: Clips, perform: Perform, held: str, wish: dict[str, str]
+) -> None:
+    frames = ["-c:v", "libx264", "-bf", "3" if held == "last-but-one" else "0", "-pix_fmt", "yuv420p"]
+    source = clips.made(f"held-{held}", *picture(seconds=2), *HELD[held], *frames, "-f", "matroska")
+    path = only(perform("convert", wish, source)).path
+    assert duration(path) == pytest.approx(5, abs=0.05)
 
 
 def test_mp4_can_start_before_it_is_loaded(clips: Clips, perform: Perform) -> None:
@@ -265,7 +288,7 @@ def test_a_source_that_is_gone(clips: Clips, look: Callable[[Path], MediaInfo], 
         execute(
             plan,
             0,
-            source=tmp_path / "gone",
+            sources={SOURCE: tmp_path / "gone"},
             work_dir=tmp_path,
             limits=Limits(),
             on_progress=lambda _: None,

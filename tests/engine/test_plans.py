@@ -208,7 +208,7 @@ def test_a_moment_after_the_end() -> None:
 
 def test_many_thumbnails_are_spread_over_the_video() -> None:
     plan = planned("thumbnail", media(), count=3, width=320)
-    assert [run.start for run in plan.steps[0].runs] == [10.0, 30.0, 50.0]
+    assert [run.inputs[0].start for run in plan.steps[0].runs] == [10.0, 30.0, 50.0]
     assert [output.filename for output in plan.outputs] == [
         "thumbnail_01.jpg",
         "thumbnail_02.jpg",

@@ -10,7 +10,7 @@ from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import execute
 from engine.intake import intake
-from engine.types import Artifact, Limits, MediaInfo, Plan
+from engine.types import SOURCE, Artifact, Limits, MediaInfo, Plan
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform
@@ -76,6 +76,8 @@ def test_a_cut_without_encoding_begins_where_the_plan_says(
     # The tone from the second to the third second of the source is still under the same pictures.
     heard = next(number for number, piece in enumerate(loudest(artifact.path)) if piece > 0.5)
     shown = float(raw_probe(artifact.path)["streams"][0]["start_time"])
+    # Matroska has no edit lists, so there up to three blocks of sound from before it move the picture.
+    assert shown <= (0.08 if muxer == "matroska" else 0.002)
     assert heard / 100 - shown == pytest.approx(2 - begins, abs=0.04)
 
 
@@ -84,7 +86,7 @@ def performed(source: Path, tmp_path: Path, limits: Limits, wish: dict[str, obje
     result = execute(
         plan,
         0,
-        source=source,
+        sources={SOURCE: source},
         work_dir=tmp_path / "work",
         limits=limits,
         on_progress=lambda _: None,

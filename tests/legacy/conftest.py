@@ -19,7 +19,7 @@ from engine.control import Control
 from engine.execute import execute
 from engine.intake import intake
 from engine.samples import sample_clip
-from engine.types import Limits
+from engine.types import SOURCE, Limits
 from jobs import dispatch, publish
 
 PASSWORD = "secret"
@@ -51,7 +51,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         plan = catalogue.plan_for(type_, catalogue.parameters_for(type_, parameters), media)
         work = folder / f"{type_}-{len(list(folder.iterdir()))}"
         done = execute(
-            plan, 0, source=source, work_dir=work, limits=Limits(), control=control, **NOTHING_TO_SAY
+            plan,
+            0,
+            sources={SOURCE: source},
+            work_dir=work,
+            limits=Limits(),
+            control=control,
+            **NOTHING_TO_SAY,
         )
         return done.artifacts[0].path
 

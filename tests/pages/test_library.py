@@ -111,9 +111,13 @@ def test_results_can_be_played_and_downloaded(browser: Client, video: Video, mak
         size=1_000_000,
         sha256="1" * 64,
         media_info=video.media_info,
-        verification={"report": []},
+        verification={
+            "report": [{"name": "duration", "passed": True, "expected": "3 s", "actual": "3.000 s"}]
+        },
     )
     page = browser.get(reverse("video", kwargs={"video_id": video.id})).content.decode()
+    assert "Checked before it was shown: 1 thing" in page
+    assert "<li>Duration: 3.000 s</li>" in page
     assert f"/api/v1/outputs/{output.id}/file" in page
     assert "75 % smaller" in page
 

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from problems import Problem
+from telemetry.metrics import UPLOADED
 from users.ids import public_id_new
 from users.models import User
 from videos import storage
@@ -119,6 +120,7 @@ def upload_advance(*, upload: Upload, from_offset: int, to_offset: int) -> Uploa
     locked.expires_at = timezone.now() + settings.UPLOAD_LIFETIME
     _reserve_when_complete(locked)
     locked.save(update_fields=["offset", "reserved_video_id", "expires_at", "updated_at"])
+    transaction.on_commit(lambda: UPLOADED.add(to_offset - from_offset), robust=True)
     return locked
 
 

@@ -10,6 +10,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError
 
 from problems import Problem
+from telemetry import context
 from videos.tus import one_shot, protocol
 from videos.tus.body import Body, BodyEnded
 from videos.tus.callers import caller_of
@@ -79,12 +80,12 @@ class TusApplication:
         except SuspiciousOperation:
             return problem_answer(Problem("malformed_body", reason="its host is not one of ours."), request)
         except DatabaseError:
-            log.warning("database failed during an upload, request %s", request.id, exc_info=True)
+            log.warning("database failed during an upload", exc_info=True)
             return problem_answer(Problem("service_unavailable"), request)
         except BodyEnded:
             raise
         except Exception:
-            log.exception("unforeseen failure of an upload, request %s", request.id)
+            log.exception("unforeseen failure of an upload")
             return problem_answer(Problem("internal_error"), request)
 
     async def _routed(self, request: Request, body: Body) -> Answer:
@@ -92,6 +93,7 @@ class TusApplication:
         if request.path == _VIDEOS:
             _method_check(request, {"POST"})
             caller = await in_database(caller_of, request)
+            context.tell(user_id=caller.pk)
             return await one_shot.video_post(request, body, caller, self._on_complete)
         if request.path == _UPLOADS:
             return await self._uploads(request, body)
@@ -104,6 +106,7 @@ class TusApplication:
         if request.method == "OPTIONS":
             return protocol.options(request)
         caller = await in_database(caller_of, request)
+        context.tell(user_id=caller.pk)
         _version_check(request)
         return await protocol.create(request, body, caller, self._on_complete)
 
@@ -112,6 +115,7 @@ class TusApplication:
         if request.method == "OPTIONS":
             return protocol.options(request)
         upload = await in_database(protocol.allowed_upload, request, upload_id)
+        context.tell(user_id=upload.owner_id)
         if request.method == "GET":
             return await protocol.describe(upload, self._on_complete)
         _version_check(request)

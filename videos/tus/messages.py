@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +13,7 @@ from django.core.handlers.asgi import ASGIRequest
 
 from problems import Problem
 from problems.document import CONTENT_TYPE, problem_document
+from telemetry import context
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -22,7 +21,6 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
 TUS_VERSION = "1.0.0"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{8,64}")
 _OVERRIDES = {"PATCH", "DELETE", "HEAD"}
 # Django parses no body of ours, so it is not told of one.
 _BODY_HEADERS = {b"content-type", b"content-length", b"transfer-encoding"}
@@ -42,8 +40,7 @@ class Request:
         overridden = self.sent_method == "POST" and override in _OVERRIDES
         self.method = override if overridden else self.sent_method
         self.query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        given = self.headers.get("x-request-id", "")
-        self.id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        self.id = context.request_id(self.headers.get("x-request-id", ""))
 
     @property
     def content_type(self) -> str:

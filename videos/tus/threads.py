@@ -7,6 +7,7 @@ and its number given to another file, while a thread still writes to it.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,7 @@ async def on_disk(
 
 
 async def _finished(pool: ThreadPoolExecutor, call: Callable[[], _Result]) -> _Result:
-    future = asyncio.get_running_loop().run_in_executor(pool, call)
+    future = asyncio.get_running_loop().run_in_executor(pool, contextvars.copy_context().run, call)
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
