@@ -11,6 +11,7 @@ from jobs import dispatch
 from jobs.execution import lane_work
 from jobs.housekeeping import clean
 from jobs.reconcile import reconcile
+from jobs.rollups import rollups_update
 
 
 @shared_task(name=dispatch.WORK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -28,3 +29,8 @@ def reconcile_task(**_: object) -> dict[str, int]:
 def clean_task(**_: object) -> dict[str, Any]:
     """Its result is kept, so that the admin shows what went when."""
     return asdict(clean())
+
+
+@shared_task(name="jobs.rollups", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
+def rollups_task(**_: object) -> dict[str, int]:
+    return asdict(rollups_update())

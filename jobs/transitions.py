@@ -239,6 +239,7 @@ def job_save(job: Job) -> None:
             "finished_at",
             "duration_ms",
             "cpu_seconds",
+            "output_bytes",
             "run_after",
             "cancel_requested_at",
             "paused_at",
