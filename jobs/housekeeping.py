@@ -1,5 +1,5 @@
-"""Removes what nobody needs any more: scratch of dead steps, expired uploads, old trash, stray files, and what
-the site's rules of retention say; counts storage by tier. The rows of old jobs go when somebody decides so."""
+"""Removes what nobody needs any more: scratch of dead steps, expired uploads, old trash, stray files, and
+what the rules of retention say; counts storage by tier. Rows of old jobs go when somebody decides so."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from django.db import connection
 from django.db.models import Field, ForeignKey, Model
 
-from jobs.models import Job, Step
+from jobs.models import Job, Rollup, RollupProgress, RollupTouch, Step
+from jobs.site_models import SiteSettings, TierStorage
 from users.ids import PublicIdField
 from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
 from videoproc.legacy.models import LegacyRecord
@@ -116,6 +117,9 @@ TABLES = (
             "finished_at": f"CASE WHEN {_LIVE} IS NULL THEN t.finished_at END",
         },
     ),
+    # Sums of rows that are here are made anew; those of rows that were cleaned up are nowhere else.
+    Table(Rollup, omit=frozenset({"id"}), order="t.grain, t.start, t.owner_id NULLS FIRST, t.type, t.part"),
+    Table(SiteSettings),
     Table(LegacyRecord, omit=frozenset({"id"}), order="t.kind, t.key"),
 )
 
@@ -124,4 +128,7 @@ LEFT_OUT: Mapping[type[Model], str] = {
     SocketTicket: "lives for seconds",
     IdempotencyKey: "belongs to requests to this site",
     Upload: "is not complete; its owner sends it to the new site",
+    RollupTouch: "comes with the jobs: triggers write it",
+    RollupProgress: "the new site sums up all days itself",
+    TierStorage: "is counted anew every hour",
 }
