@@ -19,6 +19,7 @@ from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.storage import sha256_of, sync_directory, sync_file
+from engine.streaming import finish_stream
 from engine.types import FONT, Artifact, Filter, Limits, OutputPlan, Plan, Progress, Run, StepPlan
 from engine.verify import verify
 from engine.whitelist import UPLOADS
@@ -131,7 +132,7 @@ class _Execution:
             self._encode(run, begin / total * _RUNS_END, done / total * _RUNS_END)
         self._reporter(Progress(fraction=_RUNS_END), urgent=True)
         roles = [file.role for run in self._step.runs for file in run.files if file.part is None]
-        artifacts = tuple(self._finish(self._plan.output_for(role)) for role in roles)
+        artifacts = tuple(self._finish(self._plan.output_for(role)) for role in dict.fromkeys(roles))
         parts = {name: self._work_dir / name for name in self._step.parts}
         for part in parts.values():
             sync_file(part)
@@ -213,6 +214,8 @@ class _Execution:
         for position, item in enumerate(run.inputs):
             if len(item.parts) > 1:
                 (self._work_dir / commands.list_name(position)).write_text(commands.parts_list(item))
+        for recipe in run.files:
+            (self._work_dir / self._plan.file_name(recipe)).parent.mkdir(parents=True, exist_ok=True)
         for name, text in run.texts.items():
             (self._work_dir / name).write_text(text, encoding="utf-8")
         if run.font:
@@ -223,6 +226,8 @@ class _Execution:
     def _finish(self, output: OutputPlan) -> Artifact:
         path = self._work_dir / output.filename
         try:
+            if output.members:
+                return self._finish_stream(path.parent, output)
             verified = verify(path, output, limits=self._limits, control=self._control)
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
@@ -241,6 +246,13 @@ class _Execution:
             media_info=verified.media,
             verification=verified.verification,
         )
+
+    def _finish_stream(self, folder: Path, output: OutputPlan) -> Artifact:
+        made = finish_stream(folder, output, limits=self._limits, control=self._control)
+        self._cpu_seconds += made.cpu_seconds
+        for check in made.artifact.verification.report:
+            self._add(f"{check.name}: {check.actual}, as expected\n")
+        return made.artifact
 
     def _add(self, text: str) -> None:
         folders = {source.parent for source in self._sources.values()}

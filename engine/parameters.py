@@ -111,6 +111,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "time": ("not_a_time", "{message}"),
     "string_type": ("not_a_text", "Must be a text."),
     "string_unicode": ("not_a_text", "Must be a text of valid characters."),
+    "too_long": ("too_long", "Must have at most {max_length} entries."),
     "string_too_short": ("too_short", "Must have at least {min_length} characters."),
     "string_too_long": ("too_long", "Must have at most {max_length} characters."),
 }

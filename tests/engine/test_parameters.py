@@ -26,6 +26,7 @@ def test_the_catalogue_is_the_folder() -> None:
         "crop",
         "extract_audio",
         "gif",
+        "hls",
         "loudness",
         "mute",
         "resize",
