@@ -8,6 +8,9 @@ urlpatterns = [
     path("me", api.MeView.as_view(), name="api-me"),
     path("operations", api.CatalogueView.as_view(), name="api-catalogue"),
     path("outputs/<str:output_id>/file", api.OutputFileView.as_view(), name="api-output-file"),
+    path(
+        "outputs/<str:output_id>/files/<str:name>", api.OutputMemberView.as_view(), name="api-output-member"
+    ),
     path("videos", api.VideosView.as_view(), name="api-videos"),
     path("videos/<str:video_id>", api.VideoView.as_view(), name="api-video"),
     path("videos/<str:video_id>/file", api.VideoFileView.as_view(), name="api-video-file"),
