@@ -22,7 +22,7 @@ from engine.storage import sha256_of, sync_directory, sync_file
 from engine.streaming import finish_stream
 from engine.types import FONT, Artifact, Filter, Limits, OutputPlan, Plan, Progress, Run, StepPlan
 from engine.verify import verify
-from engine.whitelist import UPLOADS
+from engine.whitelist import RESULTS, UPLOADS
 from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
@@ -174,10 +174,11 @@ class _Execution:
         for number, track in enumerate(tracks):
             share = (end - begin) / len(tracks)
             wish = next(item for item in track.filters if item.name == loudness.FILTER)
+            parts = run.inputs[track.input].parts
             found = loudness.measure_loudness(
-                self._sources[run.inputs[track.input].source],
+                self._work_dir / parts[0] if parts else self._sources[run.inputs[track.input].source],
                 str(track.source_index),
-                reading=UPLOADS,
+                reading=RESULTS if parts else UPLOADS,
                 limits=self._limits,
                 control=self._control,
                 meter=ProgressMeter(

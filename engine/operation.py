@@ -15,8 +15,9 @@ from engine.types import MediaInfo, Plan
 class OperationType:
     """One entry of the catalogue; each file in `operations/` declares one as OPERATION.
 
-    `icon` is the name of a lucide icon. `plan` is pure and raises Problem when the parameters do not fit the
-    video; it gets an instance of `Parameters`.
+    `icon` is the name of a lucide icon; `form` tells whether pages can offer the parameters as plain fields.
+    `plan` is pure and raises Problem when the parameters do not fit the video; it gets an instance of
+    `Parameters`.
     """
 
     type: str
@@ -25,3 +26,4 @@ class OperationType:
     icon: str
     Parameters: builtins.type[Parameters]
     plan: Callable[[Any, MediaInfo], Plan]
+    form: bool = True

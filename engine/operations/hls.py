@@ -94,7 +94,6 @@ Codecs = Annotated[
             "items": {"type": "string", "enum": list(StreamCodec)},
             "minItems": 1,
             "examples": ["h264, av1"],
-            "default": "h264",
         }
     ),
 ]
@@ -129,7 +128,7 @@ class HlsParameters(Parameters):
     @classmethod
     def _largest_first(cls, rungs: tuple[int, ...] | None) -> tuple[int, ...] | None:
         if rungs == ():
-            raise PydanticCustomError("too_short", "Name at least one size, or leave it out.")
+            raise PydanticCustomError("required", "Name at least one size, or leave it out.")
         return None if rungs is None else tuple(sorted(set(rungs), reverse=True))
 
     @field_validator("codecs")

@@ -71,7 +71,7 @@ def test_every_sound_track_is_a_file_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ({"rungs": []}, {"/parameters/rungs": "too_short"}),
+        ({"rungs": []}, {"/parameters/rungs": "required"}),
         ({"rungs": [100_000]}, {"/parameters/rungs/0": "too_large"}),
         ({"rungs": "720, big"}, {"/parameters/rungs/1": "not_an_integer"}),
         ({"rungs": list(range(100, 109))}, {"/parameters/rungs": "too_long"}),

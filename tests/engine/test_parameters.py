@@ -29,6 +29,7 @@ def test_the_catalogue_is_the_folder() -> None:
         "hls",
         "loudness",
         "mute",
+        "pipeline",
         "resize",
         "rotate",
         "speed",
