@@ -8,11 +8,12 @@ export async function startPlayer(media) {
   started.add(media);
   const fail = () => document.getElementById(media.dataset.fallback)?.removeAttribute("hidden");
   media.addEventListener("error", fail);
-  let sizes = null;
+  let stream = null;
   if (media.dataset.stream) {
-    const { startStream } = await import("./stream.js");
-    sizes = await startStream(media, fail);
+    const { openStream } = await import("./stream.js");
+    stream = await openStream(media, fail);
   }
+  const sizes = stream?.sizes;
   new Plyr(media, {
     // Both would be fetched from a host of the player's makers otherwise. The blank video is for players
     // that change their source, which ours never do.
@@ -25,4 +26,6 @@ export async function startPlayer(media) {
     storage: { enabled: false },
     keyboard: { focused: true, global: false },
   });
+  // Not before: Plyr copies the element as it finds it, and a copy would take the stream away.
+  stream?.attach();
 }

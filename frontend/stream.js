@@ -27,8 +27,9 @@ function sizesOf(hls) {
   };
 }
 
-// Resolves with what Plyr needs for a menu of sizes, or with null where the browser chooses itself.
-export function startStream(media, fail) {
+// Resolves with `sizes`, what Plyr needs for a menu of them, and `attach`, which gives the stream to the element;
+// or with null where the browser does it all itself, or cannot.
+export function openStream(media, fail) {
   const address = new URL(media.dataset.stream, location.href).href;
   if (playsAlone(media)) {
     media.src = address;
@@ -41,12 +42,17 @@ export function startStream(media, fail) {
   return new Promise((resolve) => {
     // Nothing but the list of sizes is fetched before the first play. A worker would have nothing to do:
     // the files are in the form that browsers take.
-    const hls = new Hls({ autoStartLoad: false, enableWorker: false, capLevelToPlayerSize: true });
-    hls.once(Hls.Events.MANIFEST_PARSED, () => resolve(sizesOf(hls)));
+    const hls = new Hls({ autoStartLoad: false, enableWorker: false });
+    const attach = () => {
+      media.addEventListener("play", () => hls.startLoad(), { once: true });
+      hls.attachMedia(media);
+    };
+    let recovered = false;
+    hls.once(Hls.Events.MANIFEST_PARSED, () => resolve({ sizes: sizesOf(hls), attach }));
     hls.on(Hls.Events.ERROR, (_, problem) => {
       if (!problem.fatal) return;
-      if (problem.type === Hls.ErrorTypes.MEDIA_ERROR && !media.dataset.recovered) {
-        media.dataset.recovered = "yes";
+      if (problem.type === Hls.ErrorTypes.MEDIA_ERROR && !recovered) {
+        recovered = true;
         hls.recoverMediaError();
         return;
       }
@@ -54,8 +60,6 @@ export function startStream(media, fail) {
       hls.destroy();
       resolve(null);
     });
-    media.addEventListener("play", () => hls.startLoad(), { once: true });
     hls.loadSource(address);
-    hls.attachMedia(media);
   });
 }
