@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 
 from engine.fragments import Fragments
 from engine.types import MEMBERS
@@ -67,7 +67,7 @@ class Listed:
 
 def media_playlist(file_name: str, fragments: Fragments) -> str:
     """The playlist of one media file whose segments are ranges of its bytes."""
-    target = max(ceil(segment.duration - 0.5) for segment in fragments.segments)
+    target = max(rounded(segment.duration) for segment in fragments.segments)
     lines = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{_VERSION}",
@@ -84,6 +84,11 @@ def media_playlist(file_name: str, fragments: Fragments) -> str:
             file_name,
         ]
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
+
+
+def rounded(seconds: float) -> int:
+    """Whole seconds as the format counts them: half of one is one."""
+    return floor(seconds + 0.5)
 
 
 def read_media_playlist(text: str, file_name: str) -> Listed | None:

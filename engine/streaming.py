@@ -161,7 +161,7 @@ def _faults(text: str, path: Path, member: MemberPlan) -> str:
     expected = member.expectation.duration
     if expected is not None and abs(seconds - expected) > member.expectation.duration_tolerance:
         return f"{seconds:.3f} s long instead of {expected:.3f} s"
-    if any(round(one.seconds) > listed.target for one in listed.ranges):
+    if any(playlists.rounded(one.seconds) > listed.target for one in listed.ranges):
         return "with a segment longer than it says"
     return ""
 

@@ -45,6 +45,9 @@ _FAST = 35.0  # frames a second from which on more bits are given
 _FAST_BITS = 1.5
 # Never reached: only the moments asked for begin with a key frame, in every size the same.
 _NO_OTHER_KEY_FRAMES = 9999
+# Pixels of all pictures that are encoded at the same time; an AV1 encoder holds more frames in memory.
+_MOST_PIXELS = 26e6
+_WEIGHT = {"h264": 1.0, "av1": 3.0}
 _LATE = 0.01
 
 
@@ -173,7 +176,6 @@ def _plan(parameters: HlsParameters, media: MediaInfo) -> Plan:
     ]
     renditions = [*pictures, *sounds]
     parts = [one.part for one in renditions]
-    duration = media.duration
     every = expectation(media, STREAMED_PICTURE, parts)
     output = OutputPlan(
         role="stream",
@@ -183,16 +185,35 @@ def _plan(parameters: HlsParameters, media: MediaInfo) -> Plan:
         expectation=every.model_copy(update={"container": "hls"}),
         members=tuple(one.member for one in renditions),
     )
-    run = Run(expected_duration=duration, files=tuple(one.recipe for one in renditions))
+    runs = tuple(
+        Run(expected_duration=media.duration, files=tuple(one.recipe for one in some))
+        for some in _together(renditions)
+    )
     return Plan(
         operation="hls",
         summary=_summary(parameters, rungs, too_large, len(sounds)),
-        streams=_decisions(media, stream, parameters, pictures, sounds),
+        streams=_decisions(media, parameters, renditions, len(runs)),
         outputs=(output,),
-        steps=(StepPlan(position=0, kind="encode", lane=Lane.ENCODE, runs=(run,)),),
+        steps=(StepPlan(position=0, kind="encode", lane=Lane.ENCODE, runs=runs),),
         estimated_size=estimated_size(parts),
         estimated_seconds=estimated_seconds(parts),
     )
+
+
+def _together(renditions: list[_Rendition]) -> list[list[_Rendition]]:
+    """Files that are made from one decode: all of them, unless their encoders would need too much memory."""
+    runs: list[list[_Rendition]] = [[]]
+    held = 0.0
+    # Sound needs next to none, and goes with the first.
+    for one in sorted(renditions, key=lambda one: one.member.kind):
+        expected = one.part.expected
+        weight = _WEIGHT.get(expected.codec, 0.0) * (expected.width or 0) * (expected.height or 0)
+        if held and held + weight > _MOST_PIXELS:
+            runs.append([])
+            held = 0.0
+        runs[-1].append(one)
+        held += weight
+    return runs
 
 
 def _rungs(parameters: HlsParameters, stream: VideoStream) -> tuple[dict[int, Geometry], list[int]]:
@@ -321,25 +342,22 @@ def _of_one(expected: Expectation, duration: float | None) -> Expectation:
 
 
 def _decisions(
-    media: MediaInfo,
-    stream: VideoStream,
-    parameters: HlsParameters,
-    pictures: list[_Rendition],
-    sounds: list[_Rendition],
+    media: MediaInfo, parameters: HlsParameters, renditions: list[_Rendition], runs: int
 ) -> tuple[StreamDecision, ...]:
-    sizes = [one.part.expected for one in pictures if one.part.expected.codec == StreamCodec.H264]
+    stream = main_video(media)
+    pictures = [one.part for one in renditions if one.member.kind == "video"]
+    sizes = [part.expected for part in pictures if part.expected.codec == StreamCodec.H264]
     listed = ", ".join(f"{one.width}x{one.height}" for one in sizes)
     codecs = " and ".join(label_of(codec) for codec in parameters.codecs)
+    times = "once" if runs == 1 else f"{runs} times, to spare memory,"
+    notes = pictures[0].decision.why.removeprefix("Encoded").removesuffix(".")
     why = (
-        f"Decoded once and encoded as {listed}, with a key frame every {parameters.segment_seconds} s at the "
-        f"same moments in each"
+        f"Decoded {times} and encoded as {listed}, {codecs}, with a key frame every "
+        f"{parameters.segment_seconds} s at the same moments in each{notes}."
     )
-    notes = pictures[0].part.decision.why.removeprefix("Encoded").removesuffix(".")
-    seen = StreamDecision(
-        kind="video", source_index=stream.index, action="encode", codec="h264", why=f"{why}, {codecs}{notes}."
-    )
+    seen = StreamDecision(kind="video", source_index=stream.index, action="encode", codec="h264", why=why)
     words = [dropped_subtitle(track, "Subtitles are not part of the stream.") for track in media.subtitles]
-    heard = [one.part.decision for one in sounds]
+    heard = [one.part.decision for one in renditions if one.member.kind == "audio"]
     return tuple(
         sorted([seen, *heard, *words, *leftovers(media, stream)], key=lambda item: item.source_index)
     )

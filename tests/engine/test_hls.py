@@ -12,7 +12,8 @@ import pytest
 from engine.binaries import ffmpeg_path
 from engine.fragments import Unsound, fragments_of
 from engine.streaming import stream_checks
-from engine.types import AudioStream, Lane, SubtitleStream
+from engine.types import AudioStream, Lane, Limits, SubtitleStream
+from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform
 from tests.engine.results import distance, frames, loudest, only, raw_probe
@@ -66,6 +67,17 @@ def test_every_sound_track_is_a_file_of_its_own() -> None:
     (step,) = plan.steps
     assert step.lane is Lane.ENCODE
     assert len(step.runs) == 1
+
+
+def test_encoders_that_need_too_much_memory_together_run_one_after_the_other() -> None:
+    def runs(width: int, height: int, codecs: str) -> list[int]:
+        shape = PICTURE.model_copy(update={"width": width, "height": height})
+        plan = planned("hls", media(video=(shape,)), codecs=codecs)
+        return [len(run.files) for run in plan.steps[0].runs]
+
+    assert runs(1920, 1080, "h264,av1") == [9]
+    assert runs(3840, 2160, "h264") == [7]
+    assert runs(3840, 2160, "h264,av1") == [7, 1, 5]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +215,18 @@ def test_sizes_cut_at_other_moments_are_seen(plan: MakePlan, clips: Clips, perfo
     assert [check.actual for check in stream_checks(folder, output) if not check.passed] == [
         "different in 90p"
     ]
+
+
+def test_a_stream_that_may_not_grow_further_is_no_result(clips: Clips, perform: Perform) -> None:
+    with pytest.raises(Problem) as caught:
+        perform("hls", {"rungs": [180]}, clips.container("mp4"), limits=Limits(max_output_bytes=40_000))
+    assert caught.value.code == "output_too_large"
+
+
+def test_segments_of_half_a_second_more_are_counted_up(clips: Clips, perform: Perform) -> None:
+    source = clips.made("odd-length", *picture("160x90", seconds=1.5), *H264, "-f", "mp4")
+    made = only(perform("hls", {"rungs": [90]}, source))
+    assert "#EXT-X-TARGETDURATION:2\n" in (made.path.parent / "files" / "90p.m3u8").read_text()
 
 
 def test_a_file_that_is_no_row_of_segments_is_unsound(clips: Clips, tmp_path: Path) -> None:
