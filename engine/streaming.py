@@ -10,12 +10,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import playlists
+from engine import stream_playlists as playlists
 from engine.control import Control
 from engine.failures import RunFailed
 from engine.fragments import Fragments, Unsound, fragments_of
-from engine.playlists import Picture, Sound
 from engine.storage import sha256_of, sync_directory, sync_file
+from engine.stream_playlists import Picture, Sound
 from engine.types import (
     MASTER,
     MEMBERS,

@@ -16,7 +16,7 @@ from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters
 from engine.pictures import Fit, Geometry, fitted
 from engine.plan import Part, estimated_seconds, estimated_size, expectation, main_video, video_encoded
-from engine.playlists import CONTENT_TYPE
+from engine.stream_playlists import CONTENT_TYPE
 from engine.tracks import audio_copied, audio_encoded, dropped_subtitle, leftovers
 from engine.types import (
     AudioStream,
