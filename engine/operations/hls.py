@@ -204,14 +204,14 @@ def _together(renditions: list[_Rendition]) -> list[list[_Rendition]]:
     """Files that are made from one decode: all of them, unless their encoders would need too much memory."""
     runs: list[list[_Rendition]] = [[]]
     held = 0.0
-    # Sound needs next to none, and goes with the first.
-    for one in sorted(renditions, key=lambda one: one.member.kind):
+    for one in renditions:
         expected = one.part.expected
         weight = _WEIGHT.get(expected.codec, 0.0) * (expected.width or 0) * (expected.height or 0)
         if held and held + weight > _MOST_PIXELS:
             runs.append([])
             held = 0.0
-        runs[-1].append(one)
+        # Sound needs next to none, and goes with the first.
+        runs[-1 if weight else 0].append(one)
         held += weight
     return runs
 
