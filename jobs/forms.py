@@ -93,6 +93,8 @@ def _resolved(property_: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
 
 def _field(kind: dict[str, Any], name: str, *, required: bool) -> forms.Field:
     default = kind.get("default")
+    if isinstance(default, list):
+        default = ", ".join(map(str, default))
     if "enum" in kind:
         choices = [(value, _words(name, value)) for value in kind["enum"]]
         if not required and default is None:

@@ -24,7 +24,13 @@ from users.selectors import user_get
 from users.serializers import UserUpdateSerializer
 from users.viewer import viewer_of
 from videos import selectors
-from videos.delivery import Delivery, output_delivery, source_delivery, thumbnail_delivery
+from videos.delivery import (
+    Delivery,
+    output_delivery,
+    output_member_delivery,
+    source_delivery,
+    thumbnail_delivery,
+)
 from videos.filters import VideoFilter, VideoOrdering
 from videos.models import Video
 from videos.serializers import (
@@ -131,9 +137,17 @@ class VideoThumbnailView(APIView):
 class OutputFileView(APIView):
     @extend_schema(operation_id="download_output", parameters=[_INLINE], responses=_FILE)
     def get(self, request: Request, output_id: str) -> HttpResponse:
-        """A result, with byte ranges."""
+        """A result, with byte ranges. Of a stream it is the master playlist, which leads to its files."""
         output = selectors.output_get_for(viewer_of(request), output_id)
         return _handed_out(request, output_delivery(output, inline=_inline(request)))
+
+
+class OutputMemberView(APIView):
+    @extend_schema(operation_id="get_output_file", responses=_FILE)
+    def get(self, request: Request, output_id: str, name: str) -> HttpResponse:
+        """One of the files of a result that has several, such as a stream, with byte ranges."""
+        output = selectors.output_get_for(viewer_of(request), output_id)
+        return _handed_out(request, output_member_delivery(output, name))
 
 
 class CatalogueView(APIView):

@@ -9,6 +9,9 @@ urlpatterns = [
     path("me/statistics", api.MeStatisticsView.as_view(), name="api-me-statistics"),
     path("operations", api.CatalogueView.as_view(), name="api-catalogue"),
     path("outputs/<str:output_id>/file", api.OutputFileView.as_view(), name="api-output-file"),
+    path(
+        "outputs/<str:output_id>/files/<str:name>", api.OutputMemberView.as_view(), name="api-output-member"
+    ),
     path("users/<str:user_id>/statistics", api.UserStatisticsView.as_view(), name="api-user-statistics"),
     path("videos", api.VideosView.as_view(), name="api-videos"),
     path("videos/counts", api.VideoCountsView.as_view(), name="api-videos-counts"),

@@ -184,7 +184,11 @@ class Operation(models.Model):
 
 
 class Output(models.Model):
-    """A published, verified result. Its row and its file appear together or not at all."""
+    """A published, verified result. Its row and its file appear together or not at all.
+
+    A result with `members` is a folder, such as a stream: `size` is the sum of all its files, and `sha256`
+    that of a list of them, as `sha256sum` writes it.
+    """
 
     id = PublicIdField(prefix="out", primary_key=True)
     operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="outputs", db_index=False)
@@ -195,6 +199,7 @@ class Output(models.Model):
     sha256 = models.CharField(max_length=64)
     media_info = models.JSONField(null=True, blank=True, help_text="engine.types.MediaInfo")
     verification = models.JSONField(help_text="engine.types.Verification")
+    members = models.JSONField(default=list, blank=True, help_text="A list of engine.types.MemberFile")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
