@@ -252,7 +252,9 @@ def _input(
     url: str, reading: Reading, limits: Limits, *, start: float | None = None, length: float | None = None
 ) -> list[str]:
     argv = [*reading.arguments(limits), "-threads", str(limits.threads)]
-    if start is not None:
+    # A search for the very beginning can fail, and then ends behind the last frame: files without an index,
+    # whose first frame is stored after the moment it is searched at.
+    if start:
         argv += ["-ss", f"{start:.3f}"]
     # Nothing may run longer than the longest file allowed, whatever its timestamps say.
     argv += ["-t", f"{min(length or limits.max_duration, limits.max_duration):.3f}"]

@@ -36,6 +36,8 @@ _SAMPLE_SECONDS = 2.0
 _MIN_BYTES_PER_SECOND = 8.0
 _DENSITY_MATTERS_AFTER = 600.0
 
+_END_FOR_DURATION = frozenset({"mkv", "webm"})
+
 _CUT_OFF = re.compile(r"partial file|ended prematurely", re.IGNORECASE)
 
 
@@ -83,6 +85,7 @@ class _Inspection:
         self._reporter = reporter
         self._control = control
         self._cpu_seconds = 0.0
+        self._warnings = ""
 
     def run(self) -> Intake:
         media = self._probe()
@@ -93,7 +96,7 @@ class _Inspection:
         if media.duration <= 0:
             media = media.model_copy(update={"duration": self._measured()})
         else:
-            self._check_end(media)
+            media = self._with_checked_end(media)
         _check_timing(media, stream, self._limits)
         self._report(0.2)
         self._decode_end(media)
@@ -135,17 +138,28 @@ class _Inspection:
         self._cpu_seconds += found.cpu_seconds
         return found.seconds
 
-    def _check_end(self, media: MediaInfo) -> None:
-        """Compare the end that the file claims with the last packet that is there."""
-        claimed = media.start_time + media.duration
+    def _with_checked_end(self, media: MediaInfo) -> MediaInfo:
+        """The description, once the end that the file claims has been compared with its last packet.
+
+        Some recorders write into a Matroska file that begins late when it ends, instead of how long it is.
+        """
+        if self._reaches(media, media.start_time + media.duration):
+            return media
+        late = media.container in _END_FOR_DURATION and 0 < media.start_time < media.duration
+        if late and self._reaches(media, media.duration):
+            return media.model_copy(update={"duration": round(media.duration - media.start_time, 3)})
+        raise RunFailed("input_truncated", log=self._warnings)
+
+    def _reaches(self, media: MediaInfo, claimed: float) -> bool:
+        """Whether the last packet ends about where the file claims to, in its own time."""
         after = max(media.start_time, claimed - _TAIL_SECONDS)
         tail = read_tail(self._source, after, reading=UPLOADS, limits=self._limits, control=self._control)
         self._cpu_seconds += tail.cpu_seconds
+        self._warnings = tail.warnings
         if tail.encrypted:
             raise RunFailed("input_encrypted")
         missing = media.duration if tail.end is None else claimed - tail.end
-        if missing > max(1.0, 0.02 * media.duration) or _CUT_OFF.search(tail.warnings):
-            raise RunFailed("input_truncated", log=tail.warnings)
+        return missing <= max(1.0, 0.02 * media.duration) and not _CUT_OFF.search(tail.warnings)
 
     def _decode_end(self, media: MediaInfo) -> None:
         """Decode the last seconds: an unfinished download may have its full size and be empty at the end."""

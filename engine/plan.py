@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from engine.codecs import PRESET_SPEEDS, VIDEO_CODECS, Preset, Quality, VideoCodec, label_of
 from engine.containers import Container
@@ -31,6 +32,7 @@ _LOOSE = frozenset({"ts", "mpg", "flv", "avi", "wmv", "ogv"})
 _COPY_BYTES_PER_SECOND = 150e6
 _ENCODE_CORES = 2.0
 _DEFAULT_RATE = 25.0
+_MOST_REORDERED = 3
 _SHALLOW = 8  # bits
 
 
@@ -259,17 +261,21 @@ def expectation(media: MediaInfo, container: Container, parts: Iterable[Part]) -
     indexes = {part.recipe.source_index for part in kept}
     duration = _duration(media, indexes)
     video = media.main_video
-    frame = 1.0 / (video.frame_rate or _DEFAULT_RATE) if video else 0.0
+    frame = 1.0 / min([video.frame_rate or _DEFAULT_RATE, *_rates(kept)]) if video else 0.0
     # Encoders of sound add up to 0.1 s of silence at the ends to fill their blocks; without sound it is how
     # long the last frame is shown that some containers do not tell.
     padding = 0.1 if any(part.recipe.kind == "audio" for part in kept) else frame
-    tolerance = max(padding + frame, duration * 0.001)
+    length = media.duration if duration is None else duration
+    tolerance = max(padding + frame, length * 0.001)
     if media.container in _LOOSE:
-        tolerance = max(0.5 + frame, duration * 0.01)
+        tolerance = max(0.5 + frame, length * 0.01)
     # A stream that starts late may keep its delay as an empty stretch or lose it, by the container.
     delays = [track.start_time for track in media.audio if track.index in indexes]
     delays += [stream.start_time for stream in media.video if stream.index in indexes]
     tolerance += max(delays, default=0.0)
+    if container.name == "flv":
+        # Its times are those of storing: the first frame is shown later by as many as are stored before.
+        tolerance += _MOST_REORDERED * frame
     return Expectation(
         container=container.recognised_as,
         streams=tuple(part.expected for part in kept),
@@ -278,8 +284,14 @@ def expectation(media: MediaInfo, container: Container, parts: Iterable[Part]) -
     )
 
 
-def _duration(media: MediaInfo, kept: set[int]) -> float:
-    """The longest kept stream; the whole file where streams do not tell their length or none is left out."""
+def _rates(parts: Iterable[Part]) -> list[float]:
+    """The frame rates that filters of these parts make."""
+    texts = [item.options["fps"] for part in parts for item in part.recipe.filters if item.name == "fps"]
+    return [float(Fraction(str(text))) for text in texts]
+
+
+def _duration(media: MediaInfo, kept: set[int]) -> float | None:
+    """The whole file where nothing is left out, else the longest kept stream, or None if that is not told."""
     streams: list[VideoStream | AudioStream] = [*media.audio]
     streams += [stream for stream in media.video if not stream.attached_picture]
     if all(stream.index in kept for stream in streams):
@@ -287,7 +299,7 @@ def _duration(media: MediaInfo, kept: set[int]) -> float:
     lengths = [stream.duration for stream in streams if stream.index in kept]
     known = [length for length in lengths if length]
     if not known or len(known) != len(lengths):
-        return media.duration
+        return None
     return min(media.duration, max(known))
 
 

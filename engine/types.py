@@ -230,6 +230,9 @@ class Expectation(Value):
     duration: float | None = None
     duration_tolerance: float = 0.1
     loudness: float | None = Field(default=None, description="LUFS of every sound track.")
+    true_peak: float | None = Field(
+        default=None, description="dBTP; a track whose peaks are there need not become as loud as asked for."
+    )
     picture: bool = Field(default=False, description="The output is a still picture.")
     joined: bool = False
     frames: int | None = None

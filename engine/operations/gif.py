@@ -47,6 +47,8 @@ ShortTime = Annotated[
     ),
 ]
 
+_LEAST_PICTURES = 2
+
 
 class AnimationFormat(StrEnum):
     """Kinds of moving pictures that can be written."""
@@ -102,6 +104,10 @@ def _plan(parameters: GifParameters, media: MediaInfo) -> Plan:
     stream = main_video(clip)
     geometry = fitted(stream, width=parameters.width, height=None, fit=Fit.CONTAIN, upscale=False)
     rate = min(float(parameters.fps), stream.frame_rate or parameters.fps)
+    shown = min(clip.duration, stream.duration or clip.duration)
+    if parameters.format is AnimationFormat.WEBP and round(rate * shown) < _LEAST_PICTURES:
+        reason = f"A moving WebP needs two pictures; {rate:g} a second for {shown:g} s are fewer."
+        raise Problem("parameters_do_not_fit", reason=reason)
     width, height = geometry.size
     why = f"Drawn as {rate:g} pictures of {width}x{height} a second"
     if parameters.format is AnimationFormat.MP4:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -37,9 +38,13 @@ def values(kind: dict[str, Any], schema: dict[str, Any]) -> st.SearchStrategy[An
     return of_type[types[0] if isinstance(types, list) else types]
 
 
-def wishes(type_: str) -> st.SearchStrategy[dict[str, Any]]:
+def wishes(
+    type_: str, known: Mapping[str, st.SearchStrategy[Any]] | None = None
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Wishes of this operation; fields with names that are `known` hold what that says."""
     schema = operation_for(type_).Parameters.model_json_schema()
     fields = {name: values(kind, schema) for name, kind in schema["properties"].items()}
+    fields |= {name: field for name, field in (known or {}).items() if name in fields}
     needed = {name: fields.pop(name) for name in schema.get("required", ())}
     return st.fixed_dictionaries(needed, optional=fields)
 
