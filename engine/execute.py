@@ -17,9 +17,23 @@ from engine import commands, loudness, runner
 from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
+from engine.joining import Join, check_join, joined
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.storage import sha256_of, sync_directory, sync_file
-from engine.types import FONT, Artifact, Filter, Limits, OutputPlan, Plan, Progress, Run, StepPlan
+from engine.types import (
+    FONT,
+    SOURCE,
+    Artifact,
+    Check,
+    Filter,
+    Limits,
+    OutputPlan,
+    Plan,
+    Progress,
+    Run,
+    StepPlan,
+    Verification,
+)
 from engine.verify import verify
 from engine.whitelist import UPLOADS
 from problems import Problem
@@ -117,6 +131,7 @@ class _Execution:
         self._control = control
         self._cpu_seconds = 0.0
         self._log = ""
+        self._joins: dict[str, Join] = {}
 
     @property
     def log(self) -> str:
@@ -143,6 +158,7 @@ class _Execution:
         if run.listens:
             middle = (begin + end) / 2
             run, begin = self._listened(run, begin, middle), middle
+        run = self._joined(run)
         argv = commands.encode_argv(
             self._plan, run, sources=self._sources, work_dir=self._work_dir, limits=self._limits
         )
@@ -208,11 +224,27 @@ class _Execution:
         )
         return run.model_copy(update={"files": files})
 
+    def _joined(self, run: Run) -> Run:
+        """The run with its pieces at their own times, once they are seen to fit."""
+        inputs = list(run.inputs)
+        for position, item in enumerate(run.inputs):
+            if not item.cuts:
+                continue
+            source = self._sources.get(SOURCE)
+            join = joined(
+                position, item, self._work_dir, source=source, limits=self._limits, control=self._control
+            )
+            inputs[position] = item.model_copy(update={"zero": -join.starts[0]})
+            self._joins |= {file.role: join for file in run.files}
+        return run.model_copy(update={"inputs": tuple(inputs)})
+
     def _lay_out(self, run: Run) -> None:
         """Put the files that filters read into the working directory, where the tool is started."""
         for position, item in enumerate(run.inputs):
             if len(item.parts) > 1:
-                (self._work_dir / commands.list_name(position)).write_text(commands.parts_list(item))
+                starts = next((join.starts for join in self._joins.values() if join.position == position), ())
+                text = commands.parts_list(item, starts)
+                (self._work_dir / commands.list_name(position)).write_text(text)
         for name, text in run.texts.items():
             (self._work_dir / name).write_text(text, encoding="utf-8")
         if run.font:
@@ -228,7 +260,8 @@ class _Execution:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
         self._cpu_seconds += verified.cpu_seconds
-        for check in verified.verification.report:
+        report = verified.verification.report + self._check_join(output, path)
+        for check in report:
             self._add(f"{output.filename}: {check.name}: {check.actual}, as expected\n")
         sync_file(path)
         return Artifact(
@@ -239,8 +272,22 @@ class _Execution:
             size=path.stat().st_size,
             sha256=sha256_of(path, control=self._control),
             media_info=verified.media,
-            verification=verified.verification,
+            verification=Verification(report=report),
         )
+
+    def _check_join(self, output: OutputPlan, path: Path) -> tuple[Check, ...]:
+        join = self._joins.get(output.role)
+        if join is None:
+            return ()
+        report, cpu_seconds, log = check_join(path, join, limits=self._limits, control=self._control)
+        self._cpu_seconds += cpu_seconds
+        self._add(log)
+        wrong = [
+            f"{check.name} should be {check.expected}: {check.actual}" for check in report if not check.passed
+        ]
+        if wrong:
+            raise RunFailed("parts_do_not_join", reason="; ".join(wrong) + ".", log=self.log)
+        return report
 
     def _add(self, text: str) -> None:
         folders = {source.parent for source in self._sources.values()}

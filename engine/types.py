@@ -275,6 +275,10 @@ class Input(Value):
 
     `from_key_frame` keeps everything from the last key frame at or before `start`, as a cut without encoding
     has to; otherwise nothing before `start` is kept.
+
+    `zero` keeps the stored times and counts them from this moment of the file's own clock, instead of from
+    where reading begins; either all inputs of a run have it or none. `cuts` are the moments at which each
+    part but the first has to begin: parts with cuts keep their times too, and the result is checked at them.
     """
 
     source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
@@ -282,6 +286,8 @@ class Input(Value):
     start: float | None = None
     length: float | None = None
     from_key_frame: bool = False
+    zero: float | None = None
+    cuts: tuple[float, ...] = ()
 
 
 class Run(Value):
@@ -302,7 +308,8 @@ class Run(Value):
 class StepPlan(Value):
     """One unit of work a worker claims. `needs` are positions of the steps that must be done before.
 
-    Parts its runs write may be read by steps that need it.
+    Parts its runs write may be read by steps that need it. Outputs are made by the last step alone. `weight`
+    is its share of the work among the steps, for progress.
     """
 
     position: int
@@ -310,6 +317,7 @@ class StepPlan(Value):
     lane: Lane
     needs: tuple[int, ...] = ()
     runs: tuple[Run, ...] = ()
+    weight: float = 1.0
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -320,6 +328,7 @@ class StepPlan(Value):
 class Plan(Value):
     """Everything that will be done for one operation on one video, decided before anything starts.
 
+    `undivided` does in one step what `steps` do in several, should their parts not go together.
     `estimated_size` is in bytes, `estimated_seconds` of wall time on an idle machine; both are rough.
     """
 
@@ -328,6 +337,7 @@ class Plan(Value):
     streams: tuple[StreamDecision, ...]
     outputs: tuple[OutputPlan, ...]
     steps: tuple[StepPlan, ...]
+    undivided: StepPlan | None = None
     estimated_size: int | None = None
     estimated_seconds: float | None = None
 
