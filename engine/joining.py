@@ -60,9 +60,7 @@ def joined(
 
     `source` is asked where nothing is shown for long around a cut; it keeps its own clock.
     """
-    pieces = tuple(
-        _piece(work_dir / name, RESULTS, limits=limits, control=control) for name in item.parts
-    )
+    pieces = tuple(_piece(work_dir / name, RESULTS, limits=limits, control=control) for name in item.parts)
     for name, piece in zip(item.parts, pieces, strict=True):
         if not piece.times:
             raise RunFailed("parts_do_not_join", reason=f"{name} is empty.")
@@ -127,7 +125,9 @@ def _shows(source: Path, last: float, cut: float, limits: Limits, control: Contr
     entries = ["-read_intervals", f"{max(0.0, last + zero - 1):.3f}%{cut + zero + 1:.3f}"]
     entries += ["-show_entries", "packet=pts_time,flags"]
     packets = _ask(source, UPLOADS, entries, limits, control).get("packets", ())
-    shown = [float(item["pts_time"]) - zero for item in packets if "pts_time" in item and "D" not in item["flags"]]
+    shown = [
+        float(item["pts_time"]) - zero for item in packets if "pts_time" in item and "D" not in item["flags"]
+    ]
     return any(last + _USUAL_GAP / 2 < time < cut - _ROUNDED for time in shown)
 
 

@@ -1,9 +1,9 @@
 """Divides a long encode into steps that workers anywhere can take: pieces of the picture, sound, assembly.
 
 Each segment encodes the picture between two moments with the settings of the whole and keeps the times the
-source gave it, so that the pieces fit together by themselves. Whether a moment belongs to the piece before or
-after it is decided by one comparison, made on the same number in both: no frame is lost or made twice, however
-unevenly frames come. Cuts lie at key frames of the source, where decoding can begin without waste. Pure.
+source gave it, so that the pieces fit together by themselves. Whether a frame belongs to the piece before or
+after a cut is decided by one comparison, made on the same number in both: none is lost or made twice, however
+unevenly they come. Cuts lie at key frames of the source, where decoding can begin without waste. Pure.
 """
 
 from __future__ import annotations
@@ -45,7 +45,19 @@ _JOINABLE = {"libx264": 1, "libx265": 1, "libvpx-vp9": 4, "libsvtav1": 8}
 _ANY_TIMES = frozenset({"mp4", "mov", "mkv", "webm"})
 # Filters that look at nothing but the frame and its time, and those that look at its neighbours too.
 _BY_FRAME = frozenset(
-    {"scale", "crop", "setsar", "format", "zscale", "tonemap", "transpose", "hflip", "vflip", "pad", "drawtext"}
+    {
+        "scale",
+        "crop",
+        "setsar",
+        "format",
+        "zscale",
+        "tonemap",
+        "transpose",
+        "hflip",
+        "vflip",
+        "pad",
+        "drawtext",
+    }
 )
 _BY_NEIGHBOURS = frozenset({"bwdif", "fps"})
 
@@ -71,7 +83,7 @@ class Machine:
 
 
 def divided(plan: Plan, media: MediaInfo, machine: Machine, *, seconds: float | None = None) -> Plan:
-    """The plan in segments of about `seconds`, or as the cost model chooses; as it is where that is better."""
+    """The plan in segments of about `seconds`, or as the cost model chooses; or just as it is."""
     whole = _Whole.of(plan, media)
     if whole is None:
         return plan
@@ -146,7 +158,7 @@ class _Whole:
 
     @classmethod
     def of(cls, plan: Plan, media: MediaInfo) -> _Whole | None:
-        """None for plans that cannot be cut: several steps, runs, files or inputs, or only a part of a video."""
+        """None where it cannot be cut: several steps, runs, files or inputs, or only a part of a video."""
         if len(plan.steps) != 1 or len(plan.steps[0].runs) != 1:
             return None
         (run,) = plan.steps[0].runs
@@ -197,7 +209,9 @@ class _Whole:
         recipe = FileRecipe(
             part=f"segment-{position}.mp4",
             muxer="mp4",
-            streams=(self.picture.model_copy(update={"filters": _between(self.picture.filters, begin, end)}),),
+            streams=(
+                self.picture.model_copy(update={"filters": _between(self.picture.filters, begin, end)}),
+            ),
             options=_EXACT_TIMES,
         )
         run = self.run.model_copy(
@@ -275,7 +289,9 @@ class _Whole:
 def _is_divisible(picture: StreamRecipe) -> bool:
     known = _BY_FRAME | _BY_NEIGHBOURS
     chain = all(item.name in known and not item.takes and not item.gives for item in picture.filters)
-    return picture.action == "encode" and picture.encoder in _JOINABLE and "r" not in picture.options and chain
+    return (
+        picture.action == "encode" and picture.encoder in _JOINABLE and "r" not in picture.options and chain
+    )
 
 
 def _is_new_sound(stream: StreamRecipe) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobs import workspace
 from jobs.models import Step
+from jobs.parts import parts_sweep
 from users.idempotency import requests_purge
 from users.services import sessions_purge
 from videos.services.uploads import uploads_expire
@@ -20,6 +21,7 @@ class Cleaned:
     """How many of each kind went."""
 
     scratch_folders: int
+    parts: int
     uploads: int
     videos: int
     files: int
@@ -31,6 +33,7 @@ def clean() -> Cleaned:
     """One round; safe to repeat and to run at any time."""
     return Cleaned(
         scratch_folders=scratch_sweep(),
+        parts=parts_sweep(untouched_seconds=SCRATCH_KEPT_SECONDS),
         uploads=uploads_expire(),
         videos=videos_purge(),
         files=media_sweep(),

@@ -12,6 +12,7 @@ from django.db import transaction
 from engine import catalogue
 from engine.types import MediaInfo, Plan
 from jobs import transitions
+from jobs.dividing import divided
 from jobs.models import Job
 from jobs.selectors import job_get_for
 from problems import Problem
@@ -38,6 +39,7 @@ class _Request(NamedTuple):
     parameters: dict[str, Any]
     fingerprint: str
     plan: Plan
+    media: MediaInfo
 
 
 def operation_plan(*, viewer: User, video_id: str, type: str, parameters: Mapping[str, Any]) -> Plan:  # noqa: A002 - the API's word
@@ -65,10 +67,12 @@ def operation_submit(
         operation, _ = operation_get_or_create(
             video=video, type=type, parameters=request.parameters, fingerprint=request.fingerprint
         )
-        return _operation_start(operation, video, request.plan, priority)
+        return _operation_start(operation, video, request, priority)
 
 
-def _operation_start(operation: Operation, video: Video, plan: Plan, priority: int | None) -> Submission:
+def _operation_start(
+    operation: Operation, video: Video, request: _Request, priority: int | None
+) -> Submission:
     """Needs the lock on the operation's row: equal requests, and a job that just ends, wait for it."""
     latest = Job.objects.filter(operation=operation).order_by("-id").first()
     live = latest is not None and not latest.is_finished
@@ -78,7 +82,10 @@ def _operation_start(operation: Operation, video: Video, plan: Plan, priority: i
         operation_status_set(operation_id=operation.id, status=Operation.Status.PENDING)
         operation.refresh_from_db()
     job = transitions.job_create(
-        video=video, operation=operation, priority=_priority(video.owner, priority), plan=plan
+        video=video,
+        operation=operation,
+        priority=_priority(video.owner, priority),
+        plan=divided(request.plan, request.media),
     )
     return Submission(operation, job, created=True)
 
@@ -89,8 +96,9 @@ def _request(video: Video, type_: str, raw: Mapping[str, Any]) -> _Request:
     if video.status == Video.Status.FAILED:
         raise Problem("video_failed")
     parameters = catalogue.parameters_for(type_, dict(raw))
-    plan = catalogue.plan_for(type_, parameters, MediaInfo.model_validate(video.media_info))
-    return _Request(catalogue.normalised(parameters), catalogue.fingerprint(type_, parameters), plan)
+    media = MediaInfo.model_validate(video.media_info)
+    plan = catalogue.plan_for(type_, parameters, media)
+    return _Request(catalogue.normalised(parameters), catalogue.fingerprint(type_, parameters), plan, media)
 
 
 def _priority(owner: User, asked: int | None) -> int:
@@ -157,7 +165,7 @@ def job_retry_any(*, job_id: str) -> Job:
     request = _request(job.video, job.operation.type, job.operation.parameters)
     with transaction.atomic():
         operation = Operation.objects.select_for_update().get(id=job.operation.id)
-        submission = _operation_start(operation, job.video, request.plan, job.priority)
+        submission = _operation_start(operation, job.video, request, job.priority)
     if not submission.created or submission.job is None:
         raise Problem("job_state_conflict", status="already run again", action="retried")
     return submission.job

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,10 @@ from engine.binaries import ffmpeg_path
 from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import StepResult, execute
-from engine.failures import RunFailed
 from engine.intake import intake
-from engine.segments import Machine, divided, segment_threads
-from engine.types import SOURCE, Lane, Limits, MediaInfo, Plan, VideoStream
-from problems import Problem
-from tests.engine.clips import CONTAINERS, H264, Clips, ffmpeg, picture, sound
+from engine.segments import Machine, divided
+from engine.types import SOURCE, Limits, MediaInfo, Plan
+from tests.engine.clips import Clips, picture, sound
 from tests.engine.results import duration, only, raw_probe
 
 TWO_CORES = Machine(cores=2, slots=5)
@@ -63,8 +60,16 @@ def times(path: Path, kind: str = "v") -> list[float]:
 
 def make(name: str, clips: Clips) -> Path:
     """Sources that differ in how their frames lie in time."""
-    uneven = ["-vf", "select='not(mod(n,2))+gt(random(1),0.6)'", "-fps_mode", "vfr", "-enc_time_base", "1/90000"]
+    uneven = [
+        "-vf",
+        "select='not(mod(n,2))+gt(random(1),0.6)'",
+        "-fps_mode",
+        "vfr",
+        "-enc_time_base",
+        "1/90000",
+    ]
     small = picture("160x90")
+    fields = ["-vf", "setfield=tff", *B_FRAMES, "-x264-params", "tff=1"]
     shapes: dict[str, list[str]] = {
         "b-frames": [*small, *sound(seconds=4), *B_FRAMES, "-c:a", "aac", "-f", "mp4"],
         "open-gop": [
@@ -74,7 +79,7 @@ def make(name: str, clips: Clips) -> Path:
         ],
         "uneven": [*picture("160x90", rate="50"), *uneven, *B_FRAMES, "-f", "mp4"],
         "ten-bit": [*small, "-c:v", "libx264", "-pix_fmt", "yuv420p10le", "-g", "12", "-f", "matroska"],
-        "interlaced": [*picture("160x96"), "-vf", "setfield=tff", *B_FRAMES, "-x264-params", "tff=1", "-f", "mp4"],
+        "interlaced": [*picture("160x96"), *fields, "-f", "mp4"],
         "late": [
             *sound(), "-itsoffset", "0.52", *picture("160x90", seconds=2.5),
             *B_FRAMES, "-c:a", "libopus", "-f", "matroska",
@@ -83,7 +88,7 @@ def make(name: str, clips: Clips) -> Path:
     return clips.made(f"segments-{name}", *shapes[name])
 
 
-CASES = {
+CASES: dict[str, tuple[str, dict[str, object]]] = {
     "b-frames": ("resize", {"width": 128}),
     "open-gop": ("convert", {"format": "mkv", "quality": "low"}),
     "uneven": ("convert", {"format": "mp4", "quality": "medium"}),
@@ -113,5 +118,7 @@ def test_segments_have_the_frames_of_one_command(case: str, clips: Clips, tmp_pa
     assert duration(together.path) == pytest.approx(duration(alone.path), abs=0.005)
     if media.audio:
         assert times(together.path, "a") == pytest.approx(times(alone.path, "a"), abs=0.005)
-    kinds = [[stream["codec_name"] for stream in raw_probe(item.path)["streams"]] for item in (together, alone)]
+    kinds = [
+        [stream["codec_name"] for stream in raw_probe(item.path)["streams"]] for item in (together, alone)
+    ]
     assert kinds[0] == kinds[1]

@@ -38,7 +38,13 @@ class Clip(NamedTuple):
 def _clip(folder: Path, **shape: Any) -> Clip:
     path = folder / "clip.mp4"
     sample_clip(path, width=320, height=180, fps=24, **shape)
-    found = intake(path, folder / "work", limits=Limits(), on_progress=lambda _: None, control=Control())
+    return clip_of(path)
+
+
+def clip_of(path: Path) -> Clip:
+    """The file as an accepted upload."""
+    work_dir = path.parent / "work"
+    found = intake(path, work_dir, limits=Limits(), on_progress=lambda _: None, control=Control())
     return Clip(path, found.media, found.sha256)
 
 
