@@ -108,8 +108,9 @@ def _chosen(whole: _Whole, machine: Machine) -> tuple[float, ...]:
     if not faster and not lasting:
         return ()
     cuts = _cuts(whole.key_frames, whole.duration, whole.duration / _count(whole.duration, machine))
-    even = whole.duration / machine.at_once
-    if not lasting and _makespan(cuts, whole.duration, machine.at_once) > _UNEVEN * even:
+    places = min(machine.at_once, len(cuts) + 1)
+    idle = places < min(2, machine.at_once)
+    if not lasting and (idle or _makespan(cuts, whole.duration, places) > _UNEVEN * whole.duration / places):
         return ()
     return cuts
 
