@@ -218,7 +218,7 @@ def _ours(case: Case, source: Path, url: str, folder: Path) -> Measured:
 def _downloaded(client: Client, operation: dict[str, Any], folder: Path) -> Path:
     found = client.call("GET", f"operations/{operation['id']}", 200)
     output = found["outputs"][0]
-    path = folder / output["filename"].replace("/", "_")
+    path: Path = folder / "result"
     path.write_bytes(client.download(output["url"]))
     return path
 
@@ -269,7 +269,8 @@ def _frames(path: Path) -> float:
 
 def _vmaf(path: Path, source: Path) -> float | None:
     """How alike the two look, 0 to 100; None where this ffmpeg cannot tell."""
-    graph = "[0:v]scale=1920:1080:flags=bicubic[a];[1:v]scale=1920:1080:flags=bicubic[b];[a][b]libvmaf=n_threads=2:n_subsample=5"
+    full = "scale=1920:1080:flags=bicubic"
+    graph = f"[0:v]{full}[a];[1:v]{full}[b];[a][b]libvmaf=n_threads=2:n_subsample=5"
     command = [str(ffmpeg_path()), "-nostdin", "-hide_banner", "-i", str(path), "-i", str(source)]
     done = subprocess.run(
         [*command, "-lavfi", graph, "-f", "null", "-"], check=False, capture_output=True, text=True
