@@ -24,7 +24,9 @@ from engine.whitelist import RESULTS, UPLOADS, Reading
 
 # Times are rounded to milliseconds in some containers.
 _ROUNDED = 0.0011
-_USUAL_GAP = 0.05
+# Frames on each side of a cut that tell how far apart they usually are there.
+_NEAR = 20
+_UNKNOWN_GAP = 0.05
 _ANSWER_BYTES = 128 * 1024**2
 
 
@@ -69,13 +71,15 @@ def joined(
     join = Join(position, item, pieces)
     for number, ((before, after), cut) in enumerate(zip(pairwise(pieces), item.cuts, strict=True), 1):
         last, first = before.times[-1], after.times[0]
-        usual = max(_USUAL_GAP, 1.5 * _longest_gap(before.times[-20:]), 1.5 * _longest_gap(after.times[:20]))
+        near = _gaps(before.times[-_NEAR:]) + _gaps(after.times[:_NEAR]) or [_UNKNOWN_GAP]
         name = item.parts[number]
         if first <= last:
             raise RunFailed("parts_do_not_join", reason=f"{name} begins before the one before it ends.")
-        if abs(first - cut) > usual / 2:
+        # Half a step of the encoder's clock is rounding; a step is a lost frame.
+        if abs(first - cut) > 0.6 * min(near) + _ROUNDED:
             raise RunFailed("parts_do_not_join", reason=f"{name} begins at {first:.3f} instead of {cut:.3f}.")
-        if first - last > usual and (source is None or _shows(source, last, cut, limits, control)):
+        still = first - last > 1.5 * max(near)
+        if still and (source is None or _shows(source, last + 0.6 * min(near), cut, limits, control)):
             raise RunFailed("parts_do_not_join", reason=f"Frames before {name} are missing.")
     return join
 
@@ -114,21 +118,21 @@ def _check(name: str, expected: object, actual: object, *, passed: bool) -> Chec
     return Check(name=name, passed=passed, expected=str(expected), actual=str(actual))
 
 
-def _longest_gap(times: Sequence[float]) -> float:
-    return max((after - before for before, after in pairwise(times)), default=0.0)
+def _gaps(times: Sequence[float]) -> list[float]:
+    return [after - before for before, after in pairwise(times)]
 
 
-def _shows(source: Path, last: float, cut: float, limits: Limits, control: Control) -> bool:
-    """Whether the source has a frame well between the two moments of its timeline."""
+def _shows(source: Path, after: float, cut: float, limits: Limits, control: Control) -> bool:
+    """Whether the source has a frame between the two moments of its timeline, the cut's own not counted."""
     answer = _ask(source, UPLOADS, ["-show_entries", "format=start_time"], limits, control)
     zero = float(answer.get("format", {}).get("start_time") or 0.0)
-    entries = ["-read_intervals", f"{max(0.0, last + zero - 1):.3f}%{cut + zero + 1:.3f}"]
+    entries = ["-read_intervals", f"{max(0.0, after + zero - 1):.3f}%{cut + zero + 1:.3f}"]
     entries += ["-show_entries", "packet=pts_time,flags"]
     packets = _ask(source, UPLOADS, entries, limits, control).get("packets", ())
     shown = [
         float(item["pts_time"]) - zero for item in packets if "pts_time" in item and "D" not in item["flags"]
     ]
-    return any(last + _USUAL_GAP / 2 < time < cut - _ROUNDED for time in shown)
+    return any(after < time < cut - _ROUNDED for time in shown)
 
 
 def _piece(path: Path, reading: Reading, *, limits: Limits, control: Control) -> Piece:

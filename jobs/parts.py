@@ -44,8 +44,9 @@ def parts_drop(claim: Claim) -> None:
 
 
 def parts_of(job_id: str) -> dict[str, Path]:
-    """Where the parts of the job's finished steps are, by name; whether they are there is not looked at."""
-    return {name: path for step in _makers(job_id) for name, (path, _) in _noted(step).items()}
+    """The parts of the job's finished steps that are there as they were left, by name."""
+    noted = [item for step in _makers(job_id) for item in _noted(step).items()]
+    return {name: path for name, (path, size) in noted if _is_there(path, size)}
 
 
 def makers_of_missing(job_id: str) -> list[Step]:

@@ -130,19 +130,35 @@ def test_segments_have_the_frames_of_one_command(case: str, clips: Clips, tmp_pa
     assert kinds[0] == kinds[1]
 
 
-def test_pieces_that_do_not_fit_are_named(clips: Clips, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("piece", "lost"), [(1, {"start": 0.05}), (1, {"end": -0.05}), (1, {"end": 0.05}), (None, {})]
+)
+def test_a_frame_too_few_or_too_many_is_found(
+    piece: int | None, lost: dict[str, float], clips: Clips, tmp_path: Path
+) -> None:
+    """Segments cut a little beside the moment; and one that is there twice."""
     source = make("b-frames", clips)
     media = look(source, tmp_path / "look")
-    plan = plan_for("resize", parameters_for("resize", {"width": 128}), media)
-    plan = divided(plan, media, ONE_PLACE, seconds=1)
+    plan = plan_for("convert", parameters_for("convert", {"format": "mp4", "quality": "low"}), media)
+    plan = divided(plan, media, ONE_PLACE, seconds=0.9)
     parts: dict[str, Path] = {}
     for step in plan.steps[:-1]:
-        folder = tmp_path / str(step.position)
-        parts |= _run(plan, step.position, source, folder, parts).parts
-    parts["segment-1.mp4"] = parts["segment-2.mp4"]
+        shifted = _shifted(plan, step.position, lost) if step.position == piece else plan
+        parts |= _run(shifted, step.position, source, tmp_path / str(step.position), parts).parts
+    if piece is None:
+        parts["segment-1.mp4"] = parts["segment-2.mp4"]
     with pytest.raises(RunFailed) as raised:
         _run(plan, plan.steps[-1].position, source, tmp_path / "last", parts)
     assert raised.value.code == "parts_do_not_join"
+
+
+def _shifted(plan: Plan, position: int, by: dict[str, float]) -> Plan:
+    """The plan with one segment's ends moved by so many seconds."""
+    data = plan.model_dump(mode="json")
+    for item in data["steps"][position]["runs"][0]["files"][0]["streams"][0]["filters"]:
+        if item["name"] == "trim":
+            item["options"] |= {key: float(item["options"][key]) + move for key, move in by.items()}
+    return Plan.model_validate(data)
 
 
 # ------------------------------------------------------------------------------------------ the cost model
