@@ -163,6 +163,7 @@ def test_parts_that_do_not_join_are_encoded_as_one(divide: Divide, media: Path) 
     parts = parts_of(job.id)
     shutil.copyfile(parts["segment-1.mp4"], parts["segment-2.mp4"])
     step = Step.objects.get(position=2)
+    assert step.result is not None
     step.result["parts"]["segment-2.mp4"] = parts["segment-1.mp4"].stat().st_size
     step.save()
     assert lane_work(lane="short")
