@@ -158,9 +158,10 @@ class Step(models.Model):
           ^-- lease ran out, handed back, or service fault --'|
                                    gave up, or the job ended  '--> failed / cancelled
         queued <--the job is paused, resumed--> paused
+        blocked --the last step it needs is done--> queued, or paused with its job
 
-    The paused are a state of their own so that claims and places in the queue need not look at them. An
-    active step stays active while its job is paused: its worker still holds it.
+    The paused and the blocked are states of their own so that claims and places in the queue need not look at
+    them. An active step stays active while its job is paused: its worker still holds it.
 
     `lease_token` is the fencing token: each claim makes a new one, and every later write of the worker
     names it, so a worker that lost its lease changes nothing.
@@ -170,6 +171,7 @@ class Step(models.Model):
         QUEUED = "queued", "Waiting"
         ACTIVE = "active", "Running"
         PAUSED = "paused", "Paused"
+        BLOCKED = "blocked", "Waiting for other steps"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
@@ -236,7 +238,9 @@ class Step(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "position"], name="step_position_once"),
             models.CheckConstraint(
-                condition=Q(status__in=["queued", "active", "paused", "done", "failed", "cancelled"]),
+                condition=Q(
+                    status__in=["queued", "active", "paused", "blocked", "done", "failed", "cancelled"]
+                ),
                 name="step_status_known",
             ),
             models.CheckConstraint(condition=Q(lane__in=["short", "encode"]), name="step_lane_known"),

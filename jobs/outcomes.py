@@ -15,7 +15,6 @@ from django.db import transaction
 from engine.intake import Intake
 from jobs import transitions
 from jobs.claiming import Claim
-from jobs.dispatch import wake_on_commit
 from jobs.models import Job, Step
 from jobs.parts import makers_of_missing, parts_drop
 from jobs.publish import publish_on_commit
@@ -105,8 +104,7 @@ def _step_done(
         step.save()
         _note(locked.job, step, cpu_seconds=cpu_seconds, log=log)
         record(locked)
-        for lane in _lanes_freed(step):
-            wake_on_commit(lane)
+        transitions.steps_unblock(locked, step)
         return True
 
 
@@ -191,13 +189,3 @@ def _locked_and_held(claim: Claim) -> tuple[Locked, Step] | None:
 def _note(job: Job, step: Step, *, cpu_seconds: float, log: str) -> None:
     job.cpu_seconds += cpu_seconds
     transitions.log_append(job, step, log)
-
-
-def _lanes_freed(step: Step) -> set[str]:
-    """Lanes that have found work by the end of this step: those of steps that needed it and nothing else."""
-    waiting = Step.objects.filter(job=step.job_id, status=Step.Status.QUEUED, needs__contains=[step.position])
-    candidates = list(waiting.values_list("lane", "needs"))
-    if not candidates:
-        return set()
-    done = Step.objects.filter(job=step.job_id, status=Step.Status.DONE).values_list("position", flat=True)
-    return {lane for lane, needs in candidates if set(needs) <= set(done)}

@@ -85,6 +85,7 @@ def _steps(job: Job, plan: Plan | None) -> Iterable[Step]:
             lane=step.lane.value,
             priority=job.priority,
             needs=list(step.needs),
+            status=Step.Status.BLOCKED if step.needs else Step.Status.QUEUED,
             weight=step.weight,
         )
 
@@ -126,7 +127,7 @@ def _end(locked: Locked, status: Job.Status) -> None:
     job.run_after = job.paused_at = job.speed = job.eta_seconds = None
     job_save(job)
     leftovers = Step.Status.FAILED if status == Job.Status.FAILED else Step.Status.CANCELLED
-    unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED]
+    unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED, Step.Status.BLOCKED]
     Step.objects.filter(job=job, status__in=unfinished).update(
         status=leftovers, lease_until=None, lease_token=None, finished_at=now
     )
@@ -139,6 +140,23 @@ def _end(locked: Locked, status: Job.Status) -> None:
             error_message=job.error_message,
         )
     publish_on_commit(_ENDED[status], job)
+
+
+def steps_unblock(locked: Locked, done: Step) -> None:
+    """Steps may run that needed this one and nothing else that is not done."""
+    job = locked.job
+    steps = Step.objects.filter(job=job)
+    held_up = [Step.Status.BLOCKED, Step.Status.QUEUED]
+    candidates = list(steps.filter(status__in=held_up, needs__contains=[done.position]))
+    if not candidates:
+        return
+    finished = set(steps.filter(status=Step.Status.DONE).values_list("position", flat=True))
+    free = [step for step in candidates if finished.issuperset(step.needs)]
+    paused = job.status == Job.Status.PAUSED
+    status = Step.Status.PAUSED if paused else Step.Status.QUEUED
+    steps.filter(id__in=[step.id for step in free]).update(status=status)
+    if not paused:
+        _wake(Counter(step.lane for step in free))
 
 
 def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelta, counts: bool) -> None:

@@ -107,7 +107,7 @@ def test_a_step_that_fails_leaves_the_others_alone(divide: Divide) -> None:
     job.refresh_from_db()
     assert (job.status, job.attempt, job.error_code) == ("active", 1, "encoder_crashed")
     assert job.run_after is not None
-    assert statuses(job) == ["done", "queued", "active", "queued", "queued"]
+    assert statuses(job) == ["done", "queued", "active", "queued", "blocked"]
     assert job.progress == pytest.approx(100 * 1 / (SECONDS * 1.03), abs=0.5)
     assert lease_look(running) is Lease.HELD
     Job.objects.update(run_after=None)
@@ -199,11 +199,11 @@ def test_pause_holds_back_what_waits_and_resume_goes_on(alice: User, divide: Div
     job_pause(viewer=alice, job_id=job.id)
     assert lease_look(running) is Lease.PAUSED
     assert outcomes.step_hand_back(handed_back)
-    assert statuses(job) == ["done", "active", "paused", "paused", "paused"]
+    assert statuses(job) == ["done", "active", "paused", "paused", "blocked"]
     assert step_claim(lane="encode", worker="here/1") is None
 
     assert job_resume(viewer=alice, job_id=job.id).status == "active"
-    assert statuses(job) == ["done", "active", "queued", "queued", "queued"]
+    assert statuses(job) == ["done", "active", "queued", "queued", "blocked"]
     assert lease_look(running) is Lease.HELD
 
 
