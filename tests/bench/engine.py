@@ -22,6 +22,7 @@ from typing import Any
 
 from engine import catalogue
 from engine.binaries import ffmpeg_path
+from engine.types import Limits
 from tests.bench.clips import Clips
 from tests.bench.report import Line, report, say
 from tests.e2e.client import Client
@@ -182,7 +183,9 @@ def _bare(case: Case, source: Path, folder: Path) -> Measured:
 
     def run(command: tuple[Sequence[str], str]) -> Path:
         target = folder / command[1]
-        argv = [str(ffmpeg_path()), "-nostdin", "-v", "error", "-y", *case.before, "-i", str(source)]
+        # As considerate as ours, or whatever else runs on the machine would slow down one side alone.
+        argv = ["nice", "-n", str(Limits().nice), str(ffmpeg_path()), "-nostdin", "-v", "error", "-y"]
+        argv += [*case.before, "-i", str(source)]
         subprocess.run([*argv, *command[0], str(target)], check=True)
         return target
 
