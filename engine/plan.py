@@ -226,7 +226,7 @@ def _usual_codec(stream: VideoStream, container: Container) -> str:
 def _size_factor(rules: VideoCodec, number: int) -> float:
     """How large the result is against medium quality: about half for six steps of a CRF."""
     if rules.crf is None:
-        return (0.55, 1.0, 1.7)[rules.quality.index(number)]
+        return dict(zip(rules.quality, (0.55, 1.0, 1.7), strict=True)).get(number, 1.0)
     return float(2 ** ((rules.quality_number(Quality.MEDIUM) - number) / 6))
 
 

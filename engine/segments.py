@@ -207,7 +207,7 @@ class _Whole:
 
     def _segment(self, position: int, begin: float | None, end: float | None) -> StepPlan:
         length = (self.duration if end is None else end) - (begin or 0.0)
-        # What is done to the last frame's time is for the end of a whole file.
+        # What is done to the last frame's time is for the end of the whole file: the assembly does it.
         options = {key: value for key, value in self.picture.options.items() if key != "bsf"}
         recipe = FileRecipe(
             part=f"segment-{position}.mp4",
@@ -307,7 +307,7 @@ def _as_it_is(stream: StreamRecipe, update: dict[str, int]) -> StreamRecipe:
     """The stream copied from where it now is; text is still rewritten on its way in."""
     if stream.kind == "subtitle" or stream.action == "copy":
         return stream.model_copy(update=update)
-    kept = {key: value for key, value in stream.options.items() if key == "tag"}
+    kept = {key: value for key, value in stream.options.items() if key in ("tag", "bsf")}
     copied = {"action": "copy", "encoder": None, "filters": (), "options": kept}
     return stream.model_copy(update={**update, **copied})
 
