@@ -17,6 +17,8 @@ from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, Readin
 
 # A key frame leaves its time behind; what follows is dropped unless it is shown before that.
 _ONLY_KEYS_AND_EARLIER = "noise=drop=if(key\\,st(0\\,pts)*0\\,gte(pts\\,ld(0)))"
+# Frames that come unevenly keep their times; rounded to the usual rate two may get the same, an error.
+_AS_IT_COMES = ("-fps_mode:v", "passthrough", "-enc_time_base:v", "demux")
 _SILENCE = ("-protocol_whitelist", "", "-f", "lavfi")
 _SPECIFIERS = {"video": "v", "audio": "a", "subtitle": "s"}
 
@@ -97,7 +99,8 @@ def decode_argv(
     return [
         *_start("error"),
         *_input(_url(path), reading, limits, start=start, length=length),
-        "-map", "0:v?", "-map", "0:a?", "-threads", str(limits.threads), "-f", "framecrc", "pipe:1",
+        "-map", "0:v?", "-map", "0:a?", *_AS_IT_COMES, "-threads", str(limits.threads),
+        "-f", "framecrc", "pipe:1",
     ]  # fmt: skip
 
 
@@ -111,7 +114,7 @@ def measure_argv(path: Path, *, reading: Reading, limits: Limits, decoding: bool
         "-stats_period", "0.25", "-progress", "pipe:1",
         *(["-skip_loop_filter", "all"] if decoding else []),
         *_input(_url(path), reading, limits),
-        "-map", "0:v?", "-map", "0:a?", *([] if decoding else ["-c", "copy"]),
+        "-map", "0:v?", "-map", "0:a?", *(_AS_IT_COMES if decoding else ["-c", "copy"]),
         "-threads", str(limits.threads), "-f", "null", "-",
     ]  # fmt: skip
 
@@ -158,7 +161,7 @@ def decode_pictures_argv(path: Path, *, reading: Reading, limits: Limits) -> lis
         *_start("error"),
         "-stats_period", "0.25", "-progress", "pipe:1",
         *_input(_url(path), reading, limits),
-        "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-",
+        "-map", "0:v:0", *_AS_IT_COMES, "-f", "null", "-",
     ]  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class Container:
     chapters: bool = False
     keeps_rotation: bool = False
     edit_lists: bool = False
+    late_sound: bool = True  # whether it can say that sound begins after the picture
     constant_frame_rate: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     probed_as: str | None = None
@@ -107,7 +108,7 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
             video="mpeg4", audio="mp3", video_encodes=("mpeg4",), audio_encodes=("mp3", "pcm_s16le"),
             copies_video=frozenset({"mpeg4", "mjpeg", "msmpeg4v2", "msmpeg4v3"}),
             copies_audio=frozenset({"mp3", "mp2", "ac3", "pcm_s16le"}),
-            constant_frame_rate=True, tags={"mpeg4": "XVID"},
+            constant_frame_rate=True, late_sound=False, tags={"mpeg4": "XVID"},
         ),
         Container(
             "flv", "Flash video", "video/x-flv", "flv",

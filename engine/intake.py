@@ -96,7 +96,7 @@ class _Inspection:
         if media.duration <= 0:
             media = media.model_copy(update={"duration": self._measured()})
         else:
-            media = self._with_checked_end(media)
+            media = _with_lengths(self._with_checked_end(media))
         _check_timing(media, stream, self._limits)
         self._report(0.2)
         self._decode_end(media)
@@ -128,8 +128,10 @@ class _Inspection:
             self._source, stream.index, limits=self._limits, control=self._control
         )
         self._cpu_seconds += cpu_seconds
-        known = stream.model_copy(update={"key_frames": moments})
-        video = tuple(known if other.index == stream.index else other for other in media.video)
+        video = tuple(
+            other.model_copy(update={"key_frames": moments}) if other.index == stream.index else other
+            for other in media.video
+        )
         return media.model_copy(update={"video": video})
 
     def _measured(self) -> float:
@@ -187,7 +189,7 @@ class _Inspection:
         try:
             return self._still(stream, media.duration * _THUMBNAIL_AT, choose=True)
         except RunFailed as problem:
-            if problem.retryable and problem.code != "output_invalid":
+            if problem.retryable:
                 raise
         try:
             return self._still(stream, 0.0, choose=False)
@@ -223,6 +225,28 @@ class _Inspection:
             self._reporter(Progress(fraction=0.4 + 0.59 * min(1.0, done / max(size, 1))))
 
         return sha256_of(self._source, control=self._control, on_bytes=on_bytes)
+
+
+def _with_lengths(media: MediaInfo) -> MediaInfo:
+    """The description with streams no longer than the file: Matroska may tell when theirs end, too."""
+    if media.container not in _END_FOR_DURATION:
+        return media
+
+    def within(start: float, told: float | None) -> float | None:
+        return None if told is None else min(told, max(0.0, round(media.duration - start, 6)))
+
+    return media.model_copy(
+        update={
+            "video": tuple(
+                stream.model_copy(update={"duration": within(stream.start_time, stream.duration)})
+                for stream in media.video
+            ),
+            "audio": tuple(
+                track.model_copy(update={"duration": within(track.start_time, track.duration)})
+                for track in media.audio
+            ),
+        }
+    )
 
 
 def _sane(media: MediaInfo, limits: Limits) -> VideoStream:

@@ -62,7 +62,12 @@ def sound_filters(ranges: Sequence[Range]) -> tuple[Filter, ...]:
     if len(ranges) == 1:
         return _stretch(ranges[0], (), ())
     count = len(ranges)
-    graph = [Filter(name="asplit", options={"outputs": count}, gives=tuple(f"a{n}" for n in range(count)))]
+    graph = [
+        # A branch that gets no sound at all breaks those that follow: silence where the track has nothing.
+        Filter(name="aresample", options={"async": 1, "first_pts": 0}),
+        Filter(name="apad", options={"whole_dur": f"{ranges[-1].end:.4f}"}),
+        Filter(name="asplit", options={"outputs": count}, gives=tuple(f"a{n}" for n in range(count))),
+    ]
     for number, part in enumerate(ranges):
         graph += _stretch(part, (f"a{number}",), (f"b{number}",))
     ends = tuple(f"b{number}" for number in range(count))

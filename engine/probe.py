@@ -145,6 +145,9 @@ def _media_info(path: Path, answer: _Json) -> MediaInfo:
         raise RunFailed("input_encrypted")
     kinds = [stream.get("codec_type") for stream in streams]
     start = _seconds(shape.get("start_time")) or 0.0
+    if "asf" in names:
+        # Each stream is said to be as long as the file.
+        streams = [{key: value for key, value in item.items() if key != "duration"} for item in streams]
     hidden = frozenset(
         int(packet["stream_index"])
         for packet in answer.get("packets") or ()

@@ -20,6 +20,8 @@ from engine.types import (
 )
 
 _LEAST_MP3_RATE = 16_000
+_LATE = 0.02  # seconds
+_FROM_THE_BEGINNING = Filter(name="aresample", options={"async": 1, "first_pts": 0})
 _AUDIO_SPEED = 60.0  # seconds of sound encoded in a second
 
 # -------------------------------------------------------------------------------------------------- sound
@@ -64,6 +66,7 @@ def audio_parts(
         tracks = [media.main_audio]
     parts = []
     for track in tracks:
+        late = not container.late_sound and track.start_time > _LATE
         obstacle = audio_obstacle(media, track, container)
         reason = why or (f"Encoded because {obstacle}." if obstacle else None)
         # A wish is the better explanation, where both are true.
@@ -72,7 +75,8 @@ def audio_parts(
             parts.append(audio_copied(media, track, container))
             continue
         codec = _codec_for(track, container, wish, keep=why is not None or obstacle is None)
-        parts.append(audio_encoded(media, track, codec, why=reason, filters=filters, wish=wish))
+        chain = (_FROM_THE_BEGINNING, *filters) if late else filters
+        parts.append(audio_encoded(media, track, codec, why=reason, filters=chain, wish=wish))
     left_out = [
         _dropped("audio", track.index, track.codec, f"{container.label} holds one sound track only.")
         for track in media.audio
@@ -97,6 +101,8 @@ def audio_obstacle(media: MediaInfo, track: AudioStream, container: Container) -
     slow = track.sample_rate is not None and track.sample_rate < _LEAST_MP3_RATE
     if track.codec == "mp3" and slow and container.name in ("mp4", "mov"):
         return f"MP3 of {track.sample_rate} Hz does not fit into {container.label} files"
+    if track.start_time > _LATE and not container.late_sound:
+        return f"{container.label} cannot tell that it begins after the picture"
     if media.main_video is not None and media.main_video.preroll and not container.edit_lists:
         return f"{container.label} cannot hide the sound before the point where the video was cut"
     return None

@@ -450,7 +450,6 @@ _JOBS = (
         "Result not right",
         "The result did not pass its check: {reason}",
         "It was not published; try other parameters.",
-        retryable=True,
     ),
     Kind(
         "output_black",

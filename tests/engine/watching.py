@@ -60,6 +60,12 @@ class Watched:
         return gaps[len(gaps) // 2] if gaps else 0.04
 
     @property
+    def uneven(self) -> bool:
+        """Whether frames come at times of their own."""
+        gaps = [after - before for before, after in zip(self.times, self.times[1:], strict=False)]
+        return bool(gaps) and max(gaps) > 1.2 * min(gaps)
+
+    @property
     def shown_until(self) -> float:
         return self.times[-1] + self.gap if self.times else 0.0
 
