@@ -96,7 +96,7 @@ class _Inspection:
         if media.duration <= 0:
             media = media.model_copy(update={"duration": self._measured()})
         else:
-            media = _with_lengths(self._with_checked_end(media))
+            media = self._with_checked_end(media)
         _check_timing(media, stream, self._limits)
         self._report(0.2)
         self._decode_end(media)
@@ -149,7 +149,7 @@ class _Inspection:
             return media
         late = media.container in _END_FOR_DURATION and 0 < media.start_time < media.duration
         if late and self._reaches(media, media.duration):
-            return media.model_copy(update={"duration": round(media.duration - media.start_time, 3)})
+            return _counted_from_its_start(media)
         raise RunFailed("input_truncated", log=self._warnings)
 
     def _reaches(self, media: MediaInfo, claimed: float) -> bool:
@@ -227,22 +227,21 @@ class _Inspection:
         return sha256_of(self._source, control=self._control, on_bytes=on_bytes)
 
 
-def _with_lengths(media: MediaInfo) -> MediaInfo:
-    """The description with streams no longer than the file: Matroska may tell when theirs end, too."""
-    if media.container not in _END_FOR_DURATION:
-        return media
+def _counted_from_its_start(media: MediaInfo) -> MediaInfo:
+    """The description of a file that tells when it and its streams end, with how long they are."""
 
-    def within(start: float, told: float | None) -> float | None:
-        return None if told is None else min(told, max(0.0, round(media.duration - start, 6)))
+    def length(start: float, end: float | None) -> float | None:
+        return None if end is None else max(0.0, round(end - media.start_time - start, 6))
 
     return media.model_copy(
         update={
+            "duration": round(media.duration - media.start_time, 3),
             "video": tuple(
-                stream.model_copy(update={"duration": within(stream.start_time, stream.duration)})
+                stream.model_copy(update={"duration": length(stream.start_time, stream.duration)})
                 for stream in media.video
             ),
             "audio": tuple(
-                track.model_copy(update={"duration": within(track.start_time, track.duration)})
+                track.model_copy(update={"duration": length(track.start_time, track.duration)})
                 for track in media.audio
             ),
         }

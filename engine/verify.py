@@ -235,9 +235,7 @@ def _listen(inspection: _Inspection, media: MediaInfo, target: float) -> None:
         inspection.note(
             "loudness",
             passed=(
-                level is None
-                or abs(level - target) <= _LOUDNESS_SLACK
-                or (level < target and at_its_limit)
+                level is None or abs(level - target) <= _LOUDNESS_SLACK or (level < target and at_its_limit)
             ),
             expected=f"{target:g} LUFS within {_LOUDNESS_SLACK:g} LU",
             actual="silence" if level is None else f"{level:.1f} LUFS",

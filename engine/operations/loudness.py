@@ -70,7 +70,9 @@ def _plan(parameters: LoudnessParameters, media: MediaInfo) -> Plan:
             filters=filters,
         ),
     )
-    return carried_out(expecting(plan, loudness=parameters.target, true_peak=parameters.true_peak), "loudness")
+    return carried_out(
+        expecting(plan, loudness=parameters.target, true_peak=parameters.true_peak), "loudness"
+    )
 
 
 OPERATION = OperationType(

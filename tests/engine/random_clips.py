@@ -124,7 +124,9 @@ class RandomClip:
             chain.append("setfield=tff")
         maps = [word for number in range(self.tracks + 1) for word in ("-map", f"{number}:0")]
         words = [*maps, "-vf", ",".join(chain), "-c:v", *_ENCODERS[self.codec], "-g", str(self.gop)]
-        even = ["-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if self.uneven else ["-fps_mode", "cfr"]
+        even = (
+            ["-fps_mode", "passthrough", "-enc_time_base", "1/1000"] if self.uneven else ["-fps_mode", "cfr"]
+        )
         words += [*even, "-pix_fmt", self._pixels]
         words += self._order()
         for number in range(self.tracks):

@@ -41,7 +41,8 @@ def test_a_matroska_file_that_tells_its_end_for_its_duration(clips: Clips, tmp_p
     source = clips.made("found-mkv", *SMALL, *sound(seconds=1), *H264, "-c:a", "flac", *late)
     found = taken_in(source, tmp_path)
     assert found.duration == pytest.approx(1, abs=0.05)
-    assert [stream.duration for stream in (*found.video, *found.audio)] == pytest.approx([1, 1], abs=0.05)
+    assert found.video[0].duration == pytest.approx(1, abs=0.05)
+    assert found.audio[0].duration == pytest.approx(1, abs=0.05)
 
 
 def test_sound_shorter_than_a_video_that_does_not_tell(clips: Clips, perform: Perform) -> None:
