@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+import jobs.webhooks_admin  # noqa: F401 - Django looks for registrations in this module alone
 from jobs.models import Job, Step
 from jobs.services import job_retry_any
 from jobs.steering import job_bump_any, job_cancel_any, job_pause_any, job_resume_any

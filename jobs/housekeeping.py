@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from jobs import workspace
 from jobs.models import Step
+from jobs.webhooks.sending import deliveries_purge
 from users.idempotency import requests_purge
 from users.services import sessions_purge
 from videos.services.uploads import uploads_expire
@@ -25,6 +26,7 @@ class Cleaned:
     files: int
     sessions: int
     idempotency_keys: int
+    webhook_deliveries: int
 
 
 def clean() -> Cleaned:
@@ -36,6 +38,7 @@ def clean() -> Cleaned:
         files=media_sweep(),
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
+        webhook_deliveries=deliveries_purge(),
     )
 
 

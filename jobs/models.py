@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.functions import Now
 
+import jobs.webhook_models  # noqa: F401 - Django looks for models in this module alone
 from users.ids import PublicIdField
 from users.models import Priority
 from videos.models import Operation, Video

@@ -391,6 +391,23 @@ _MEDIA = (
     ),
 )
 
+_WEBHOOKS = (
+    Kind(
+        "webhook_limit_reached",
+        409,
+        "Too many webhooks",
+        "There are {limit} webhooks already, and no more are allowed.",
+        "Delete one that is not needed.",
+    ),
+    Kind(
+        "webhook_is_off",
+        409,
+        "Webhook switched off",
+        "The webhook is switched off, so nothing is sent to it.",
+        "Switch it on first.",
+    ),
+)
+
 _JOBS = (
     Kind(
         "job_state_conflict",
@@ -593,5 +610,5 @@ _JOBS = (
 )
 
 KINDS: dict[str, Kind] = {
-    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _MEDIA, _JOBS) for kind in group
+    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _MEDIA, _WEBHOOKS, _JOBS) for kind in group
 }
