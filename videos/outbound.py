@@ -300,7 +300,7 @@ def ask(
     pool = httpcore.ConnectionPool(
         ssl_context=policy.tls(), max_connections=1, network_backend=_Network(target, policy, clock)
     )
-    fields = {"Host": target.authority, **(headers or {})}
+    fields = [("Host", target.authority), *(headers or {}).items()]
     try:
         with pool, pool.stream(method, target.address, headers=fields, content=body) as response:
             found = {

@@ -29,7 +29,7 @@ def event_record(type_: EventType, job: Job) -> None:
     listening = Webhook.objects.filter(
         Q(owner=job.owner_id) | Q(owner=None), enabled=True, events__contains=[type_]
     )
-    if webhooks := list(listening.values_list("id", flat=True)):
+    if webhooks := [webhook.id for webhook in listening.only("id")]:
         deliveries_create(webhooks, type_, {"job": job_state(job)})
 
 

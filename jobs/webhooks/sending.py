@@ -144,8 +144,7 @@ def _turn(claim: _Claim) -> None:
     while time.monotonic() < end and not shutdown.requested():
         # Looked at anew each time: it may have been changed, switched off or deleted meanwhile.
         webhook = Webhook.objects.filter(id=claim.webhook_id, lease_token=claim.token, enabled=True).first()
-        delivery = webhook and _next(webhook)
-        if webhook is None or delivery is None:
+        if webhook is None or (delivery := _next(webhook)) is None:
             return
         secrets_valid = secrets_of(webhook)
         connection.close()
