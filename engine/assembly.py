@@ -1,4 +1,4 @@
-"""Puts parts together into a whole plan of one step. Operations end here; segments will end elsewhere."""
+"""Puts parts together into a whole plan of one step. Operations end here; `segments` divides it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from engine.types import (
     Origin,
     OutputPlan,
     Plan,
+    ProcedureCall,
     Run,
+    Scalar,
     StepPlan,
     StreamDecision,
 )
@@ -109,6 +111,25 @@ def origin_of(parts: Iterable[Part]) -> Origin:
             found[recipe.kind] = -1
     chosen = {kind: index for kind, index in found.items() if index >= 0}
     return Origin(picture=chosen.get("video"), sound=chosen.get("audio"))
+
+
+def carried_out(plan: Plan, name: str, **settings: Scalar) -> Plan:
+    """The plan with its runs done by a procedure, see engine/procedure.py."""
+    call = ProcedureCall(name=name, settings=settings)
+    steps = tuple(
+        step.model_copy(
+            update={"runs": tuple(run.model_copy(update={"procedure": call}) for run in step.runs)}
+        )
+        for step in plan.steps
+    )
+    return plan.model_copy(update={"steps": steps})
+
+
+def expecting(plan: Plan, **changes: object) -> Plan:
+    """The plan of one output, with changes to what the output must be."""
+    (output,) = plan.outputs
+    expected = output.expectation.model_copy(update=changes)
+    return plan.model_copy(update={"outputs": (output.model_copy(update={"expectation": expected}),)})
 
 
 def output_plan(container: Container, role: str, expected: Expectation) -> OutputPlan:

@@ -7,12 +7,13 @@ follow their own option; names of files are ours. Filter values are escaped all 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from engine.binaries import ffmpeg_path
 from engine.types import FileRecipe, Filter, Input, Limits, Plan, Run, Scalar, StreamRecipe
-from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, UPLOADS, Reading
+from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, Reading
 
 # A key frame leaves its time behind; what follows is dropped unless it is shown before that.
 _ONLY_KEYS_AND_EARLIER = "noise=drop=if(key\\,st(0\\,pts)*0\\,gte(pts\\,ld(0)))"
@@ -28,7 +29,7 @@ def encode_argv(
         *_start("info"),
         "-stats_period", "0.25", "-progress", "pipe:1",
         "-filter_threads", str(limits.threads),
-        *(["-copyts"] if run.source_times else []),
+        *(["-copyts"] if run.source_times or any(item.zero is not None for item in run.inputs) else []),
     ]  # fmt: skip
     for position, item in enumerate(run.inputs):
         if item.silence is not None:
@@ -38,7 +39,10 @@ def encode_argv(
         argv += ["-noautorotate"] if item.as_stored else []
         # ffmpeg counts against the clock.
         argv += ["-display_rotation:v:0", str(-item.rotation)] if item.rotation else []
-        argv += ["-itsoffset", f"{item.shift:.3f}"] if item.shift else []
+        shift = item.shift - (item.zero or 0.0)
+        argv += ["-itsoffset", f"{shift:.6f}"] if shift else []
+        # The parameter sets of all parts are the same, which `joining` checks: none need be put in between.
+        argv += ["-auto_convert", "0"] if item.cuts else []
         url, reading = _opened(item, position, sources, work_dir)
         argv += _input(url, reading, limits, start=item.start, length=item.length)
     for recipe in run.files:
@@ -51,9 +55,17 @@ def list_name(position: int) -> str:
     return f"input-{position}.ffconcat"
 
 
-def parts_list(item: Input) -> str:
-    """The list itself, in ffmpeg's concat format. The names are ours and have nothing to escape."""
-    return "".join(["ffconcat version 1.0\n", *(f"file {name}\n" for name in item.parts)])
+def parts_list(item: Input, starts: Sequence[float] = ()) -> str:
+    """The list itself, in ffmpeg's concat format. The names are ours and have nothing to escape.
+
+    With `starts`, the first moment of each part, the parts lie as far apart as those do; otherwise each
+    begins where the one before it says it ends.
+    """
+    lengths = [after - before for before, after in pairwise(starts)]
+    lines = ["ffconcat version 1.0"]
+    for name, length in zip_longest(item.parts, lengths):
+        lines += [f"file {name}", *([] if length is None else [f"duration {length:.6f}"])]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _opened(item: Input, position: int, sources: Mapping[str, Path], work_dir: Path) -> tuple[str, Reading]:
@@ -140,6 +152,16 @@ def glance_argv(
     return argv + outputs
 
 
+def decode_pictures_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
+    """A command that decodes every picture; its progress ends at the number of frames."""
+    return [
+        *_start("error"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(path), reading, limits),
+        "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-",
+    ]  # fmt: skip
+
+
 def listen_argv(
     path: Path, selector: str, filters: Iterable[Filter], *, reading: Reading, limits: Limits
 ) -> list[str]:
@@ -149,6 +171,70 @@ def listen_argv(
         "-stats_period", "0.25", "-progress", "pipe:1",
         *_input(_url(path), reading, limits),
         "-map", f"0:{selector}", "-filter:a", filter_chain(filters), "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def look_argv(
+    path: Path,
+    stream: int,
+    filters: Iterable[Filter],
+    *,
+    reading: Reading,
+    limits: Limits,
+    start: float,
+    length: float,
+) -> list[str]:
+    """A command that sends a part of a picture stream through filters which only tell what they find."""
+    return [
+        *_start("info"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(path), reading, limits, start=start, length=length),
+        "-map", f"0:{stream}", "-filter:v", filter_chain(filters), "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def samples_argv(
+    path: Path,
+    recipe: StreamRecipe,
+    starts: Iterable[float],
+    length: float,
+    target: Path,
+    *,
+    reading: Reading,
+    limits: Limits,
+) -> list[str]:
+    """A command that keeps parts of a picture stream, filtered as the recipe says, without loss."""
+    argv = [*_start("info"), "-stats_period", "0.25", "-progress", "pipe:1"]
+    chains, joined = [], ""
+    for number, start in enumerate(starts):
+        argv += _input(_url(path), reading, limits, start=start, length=length)
+        chains.append(f"[{number}:{recipe.source_index}]{filter_chain(recipe.filters)}[part{number}]")
+        joined += f"[part{number}]"
+    graph = ";".join([*chains, f"{joined}concat=n={len(chains)}[all]"])
+    return [
+        *argv, "-filter_complex", graph, "-map", "[all]", "-c:v", "ffv1", "-slices", "4",
+        "-threads", str(limits.threads), "-f", "matroska", _url(target),
+    ]  # fmt: skip
+
+
+def trial_argv(sample: Path, recipe: StreamRecipe, target: Path, *, limits: Limits) -> list[str]:
+    """A command that encodes samples as the recipe says, but for filters, which they went through."""
+    plain = recipe.model_copy(update={"filters": (), "source_index": 0, "input": 0})
+    options = {name: value for name, value in plain.options.items() if name != "tag"}
+    return [
+        *_start("info"), "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(sample), SAMPLES, limits), "-map", "0:0",
+        *_stream(plain.model_copy(update={"options": options}), "v:0", limits),
+        "-threads", str(limits.threads), "-f", "matroska", _url(target),
+    ]  # fmt: skip
+
+
+def vmaf_argv(trial: Path, sample: Path, *, limits: Limits) -> list[str]:
+    """A command that tells how like its sample a trial looks, as VMAF."""
+    return [
+        *_start("info"), "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(trial), SAMPLES, limits), *_input(_url(sample), SAMPLES, limits),
+        "-filter_complex", f"[0:v][1:v]libvmaf=n_threads={limits.threads}", "-f", "null", "-",
     ]  # fmt: skip
 
 

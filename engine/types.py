@@ -18,6 +18,8 @@ Action = Literal["copy", "encode", "drop"]
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 FONT = "font"  # its name in the working directory
+MASTER = "master.m3u8"  # the file of an output with members that leads to them
+MEMBERS = "files"  # the folder beside it
 SOURCE = "source"  # the name of the file an operation is about, among those a run may read
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 
@@ -232,20 +234,38 @@ class Expectation(Value):
     joined: bool = False
     frames: int | None = None
     origin: Origin | None = None
+    animation: bool = Field(default=False, description="The output is a moving WebP.")
+
+
+class MemberPlan(Value):
+    """One media file of an output that is a folder: a size of the picture, or a sound track."""
+
+    name: str
+    kind: Literal["video", "audio"]
+    content_type: str
+    expectation: Expectation
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
 
 
 class OutputPlan(Value):
-    """One file the plan makes. `role` is unique in the plan and names the file in the working directory."""
+    """One file the plan makes. `role` is unique in the plan and names the file in the working directory.
+
+    With `members` it is a folder of that name: one file that leads to the others, which are in MEMBERS.
+    """
 
     role: str
     container: str
     extension: str
     content_type: str
     expectation: Expectation
+    text: str | None = Field(default=None, description="The whole file, where it is known beforehand.")
+    members: tuple[MemberPlan, ...] = ()
 
     @property
     def filename(self) -> str:
-        return f"{self.role}.{self.extension}"
+        return f"{self.role}/{MASTER}" if self.members else f"{self.role}.{self.extension}"
 
 
 class Filter(Value):
@@ -277,12 +297,13 @@ class StreamRecipe(Value):
 
 
 class FileRecipe(Value):
-    """How one file is written: an output, whose OutputPlan `role` points to, or a part.
+    """How one file is written: an output, whose OutputPlan `role` points to, a member of one, or a part.
 
     A part is read by later runs and never leaves the working directory; `part` is its file name there.
     """
 
     role: str = ""
+    member: str | None = None
     part: str | None = None
     muxer: str
     streams: tuple[StreamRecipe, ...]
@@ -295,6 +316,13 @@ class FileRecipe(Value):
     )
 
 
+class ProcedureCall(Value):
+    """A way to do a run that needs more than one start of the tool: a module of `procedures`."""
+
+    name: str
+    settings: dict[str, Scalar] = Field(default_factory=dict)
+
+
 class Input(Value):
     """What a run reads, once for all its files: a source, or parts one after the other. Times in seconds.
 
@@ -304,6 +332,10 @@ class Input(Value):
     nothing is read: it is so many seconds of no sound. Pictures are turned as the file says;
     `as_stored` leaves them as they are, and `rotation` says how they are to be turned for display, degrees
     clockwise.
+
+    `zero` keeps the stored times and counts them from this moment of the file's own clock, instead of from
+    where reading begins; either all inputs of a run have it or none. `cuts` are the moments at which each
+    part but the first has to begin: parts with cuts keep their times too, and the result is checked at them.
     """
 
     source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
@@ -316,6 +348,8 @@ class Input(Value):
     silence: float | None = None
     as_stored: bool = False
     rotation: int = 0
+    zero: float | None = None
+    cuts: tuple[float, ...] = ()
 
 
 class Run(Value):
@@ -331,7 +365,7 @@ class Run(Value):
     source_times: bool = False
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
-    listens: bool = Field(default=False, description="Loudness is measured before, for its filters.")
+    procedure: ProcedureCall | None = Field(default=None, description="How it is done; None is one start.")
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
 
@@ -339,7 +373,8 @@ class Run(Value):
 class StepPlan(Value):
     """One unit of work a worker claims. `needs` are positions of the steps that must be done before.
 
-    Parts its runs write may be read by steps that need it. `otherwise` is done where `runs` turn out not to
+    Parts its runs write may be read by steps that need it. Outputs are made by the last step alone. `weight`
+    is its share of the work among the steps, for progress. `otherwise` is done where `runs` turn out not to
     work with this file: a quick way may be tried that only the verification of its result can approve.
     """
 
@@ -349,6 +384,7 @@ class StepPlan(Value):
     needs: tuple[int, ...] = ()
     runs: tuple[Run, ...] = ()
     otherwise: tuple[Run, ...] = ()
+    weight: float = 1.0
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -359,6 +395,7 @@ class StepPlan(Value):
 class Plan(Value):
     """Everything that will be done for one operation on one video, decided before anything starts.
 
+    `undivided` does in one step what `steps` do in several, should their parts not go together.
     `estimated_size` is in bytes, `estimated_seconds` of wall time on an idle machine; both are rough.
     """
 
@@ -367,6 +404,7 @@ class Plan(Value):
     streams: tuple[StreamDecision, ...]
     outputs: tuple[OutputPlan, ...]
     steps: tuple[StepPlan, ...]
+    undivided: StepPlan | None = None
     estimated_size: int | None = None
     estimated_seconds: float | None = None
 
@@ -389,6 +427,8 @@ class Plan(Value):
 
     def file_name(self, recipe: FileRecipe) -> str:
         """The name of the recipe's file in the working directory."""
+        if recipe.member is not None:
+            return f"{recipe.role}/{MEMBERS}/{recipe.member}"
         return self.output_for(recipe.role).filename if recipe.part is None else recipe.part
 
     def output_for(self, role: str) -> OutputPlan:
@@ -430,8 +470,21 @@ class Verification(Value):
         return all(check.passed for check in self.report)
 
 
+class MemberFile(Value):
+    """One file of an artifact that is a folder; it is in MEMBERS beside the artifact's `path`."""
+
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+
+
 class Artifact(Value):
-    """A finished, verified and fsynced file inside the working directory."""
+    """A finished, verified and fsynced file inside the working directory.
+
+    With `members` it is all of the folder that `path` is in: `size` is the sum, and `sha256` that of a list
+    of all files with theirs, as `sha256sum` writes it.
+    """
 
     role: str
     path: Path
@@ -441,6 +494,7 @@ class Artifact(Value):
     sha256: str
     media_info: MediaInfo | None = None
     verification: Verification
+    members: tuple[MemberFile, ...] = ()
 
 
 class Limits(Value):

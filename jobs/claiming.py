@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -43,6 +43,21 @@ class Claim:
     job: Job
     kind: str = ""
     waited: timedelta | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the job has no other steps."""
+        return len(self._steps()) <= 1
+
+    @property
+    def pace(self) -> float:
+        """How much of the job's weight one second of media stands for."""
+        step = next((step for step in self._steps() if step["position"] == self.position), {})
+        seconds = sum(run["expected_duration"] for run in step.get("runs", ()))
+        return float(step.get("weight", 1.0) / (seconds or 1.0))
+
+    def _steps(self) -> list[dict[str, Any]]:
+        return list((self.job.plan or {}).get("steps", ()))
 
 
 def worker_name() -> str:
@@ -84,23 +99,37 @@ _BEST_OF_OWNER = f"""
     ) arm ORDER BY arm.priority, arm.place LIMIT 1
 """  # noqa: S608 - composed of constants
 
+# Whether an administrator has drained the lane, or the site. PostgreSQL asks once for each statement.
+_OPEN = """
+    NOT EXISTS (SELECT 1 FROM jobs_sitesettings c WHERE c.drained
+        OR CASE %(lane)s WHEN 'short' THEN c.drained_short ELSE c.drained_encode END)
+"""
+
+# `surplus` are steps that run beside another one of their job: who has fewer of them goes first, so the
+# segments of one long encode do not keep every worker while others wait.
 # A paused job counts as long as a worker holds it still: it takes a place and memory there, and whoever
-# could pause it out of the cap could fill every worker.
+# could pause it out of the cap could fill every worker. Again a scalar subquery: it must begin with the steps
+# that are held, never with all paused jobs. Nothing starts for an account that is suspended.
 _OWNER = """
     SELECT u.id AS owner_id, COALESCE(u.concurrent_jobs_override, t.concurrent_jobs) AS cap, (
         SELECT count(*) FROM jobs_job r WHERE r.owner_id = u.id AND r.status = 'active' AND r.type <> 'intake'
     ) + (
-        SELECT count(DISTINCT r.id) FROM jobs_step s JOIN jobs_job r ON r.id = s.job_id
-        WHERE s.owner_id = u.id AND s.status = 'active' AND r.status = 'paused'
-    ) AS running
-    FROM users_user u JOIN users_tier t ON t.name = u.tier_id
+        SELECT count(DISTINCT s.job_id) FROM jobs_step s
+        WHERE s.owner_id = u.id AND s.status = 'active'
+          AND (SELECT r.status = 'paused' FROM jobs_job r WHERE r.id = s.job_id)
+    ) AS running, (
+        SELECT count(*) - count(DISTINCT s.job_id) FROM jobs_step s
+        WHERE s.owner_id = u.id AND s.status = 'active'
+    ) AS surplus
+    FROM users_user u JOIN users_tier t ON t.name = u.tier_id AND u.is_active
 """
 
 # Owners who have something claimable in a lane, the best step first. The recursion hops from owner to
 # owner through the index instead of reading every queued step.
 _OWNERS = f"""
     WITH RECURSIVE waiting(owner_id) AS (
-        (SELECT owner_id FROM jobs_step WHERE lane = %(lane)s AND status = 'queued' ORDER BY owner_id LIMIT 1)
+        (SELECT owner_id FROM jobs_step WHERE lane = %(lane)s AND status = 'queued' AND {_OPEN}
+         ORDER BY owner_id LIMIT 1)
         UNION ALL
         SELECT (SELECT s.owner_id FROM jobs_step s
                 WHERE s.lane = %(lane)s AND s.status = 'queued' AND s.owner_id > w.owner_id
@@ -111,13 +140,14 @@ _OWNERS = f"""
     FROM waiting w
     JOIN ({_OWNER}) o ON o.owner_id = w.owner_id
     CROSS JOIN LATERAL ({_BEST_OF_OWNER}) best
-    ORDER BY best.priority, best.place
+    ORDER BY best.priority, o.surplus, best.place
     LIMIT %(limit)s
 """  # noqa: S608 - composed of constants
 
 _TAKE = f"""
     WITH best AS MATERIALIZED (
-        SELECT found.id FROM ({_OWNER} WHERE u.id = %(owner)s) o CROSS JOIN LATERAL ({_BEST_OF_OWNER}) found
+        SELECT found.id FROM ({_OWNER} WHERE u.id = %(owner)s AND {_OPEN}) o
+        CROSS JOIN LATERAL ({_BEST_OF_OWNER}) found
     ), locked AS MATERIALIZED (
         SELECT s.id FROM best JOIN jobs_step s ON s.id = best.id JOIN jobs_job j ON j.id = s.job_id
         WHERE s.status = 'queued' AND j.status IN ('queued', 'active')
@@ -167,10 +197,25 @@ def _owners_waiting(lane: str, *, limit: int) -> list[UUID]:
         return [owner for (owner,) in cursor.fetchall()]
 
 
+# Any number of claims share this lock; a change of the site's settings has it alone.
+_CLAIMS = 0x63_6C_61_69_6D_73
+
+_LOCK_OWNER = f"""
+    SELECT pg_advisory_xact_lock_shared({_CLAIMS}),
+        pg_advisory_xact_lock(hashtextextended('claims of ' || %s, 0))
+"""
+
+
 def claims_of_owner_lock(owner: UUID) -> None:
     """Until the end of the transaction nobody claims a step of this owner."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('claims of ' || %s, 0))", [str(owner)])
+        cursor.execute(_LOCK_OWNER, [str(owner)])
+
+
+def claims_stop() -> None:
+    """Waits for the claims under way; until the end of the transaction nobody claims anything."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIMS])
 
 
 @transaction.atomic
@@ -230,11 +275,32 @@ _RENEW = f"""
 
 _LOOK = f"SELECT {_PAUSED} FROM jobs_step s WHERE {_HELD}"  # noqa: S608 - composed of constants
 
+# The job's row is locked first, as everywhere. The figures of its other steps are those of a moment ago, so
+# that of the whole job is kept from falling.
 _PROGRESS = f"""
-    UPDATE jobs_job SET progress = %(per_cent)s, speed = %(speed)s, eta_seconds = %(eta)s,
+    WITH job AS MATERIALIZED (
+        SELECT id FROM jobs_job WHERE id = %(job)s AND status = 'active' FOR NO KEY UPDATE
+    ), mine AS (
+        UPDATE jobs_step s SET fraction = %(per_cent)s / 100.0, pace = %(speed)s::float8 * %(pace)s
+        FROM job WHERE {_HELD} RETURNING s.weight, s.fraction, s.pace
+    ), others AS (
+        SELECT count(*) AS steps, COALESCE(sum(o.weight), 0) AS weight,
+            COALESCE(sum(o.weight * o.fraction), 0) AS done, COALESCE(sum(o.pace), 0) AS pace
+        FROM jobs_step o WHERE o.job_id = %(job)s AND o.id <> %(step)s
+    ), whole AS (
+        SELECT others.steps = 0 AS alone, others.weight + mine.weight AS weight,
+            others.done + mine.weight * mine.fraction AS done,
+            NULLIF(others.pace + COALESCE(mine.pace, 0), 0) AS pace
+        FROM mine, others
+    )
+    UPDATE jobs_job SET
+        progress = GREATEST(progress, LEAST(100, 100 * whole.done / whole.weight)),
+        speed = CASE WHEN whole.alone THEN %(speed)s::float8 ELSE whole.pace END,
+        eta_seconds = CASE WHEN whole.alone THEN %(eta)s::float8
+            ELSE GREATEST(0, whole.weight - whole.done) / whole.pace END,
         seq = seq + %(stride)s
-    WHERE id = %(job)s AND status = 'active' AND EXISTS (SELECT 1 FROM jobs_step s WHERE {_HELD})
-    RETURNING seq
+    FROM whole WHERE jobs_job.id = %(job)s
+    RETURNING seq, progress, speed, eta_seconds
 """  # noqa: S608 - composed of constants
 
 
@@ -254,13 +320,28 @@ def _lease(row: tuple[Any, ...] | None) -> Lease:
     return Lease.PAUSED if row[0] else Lease.HELD
 
 
+class Written(NamedTuple):
+    """The progress of the whole job as its row has it now."""
+
+    seq: int
+    per_cent: float
+    speed: float | None
+    eta_seconds: float | None
+
+
 def progress_write(
     claim: Claim, *, per_cent: float, speed: float | None, eta_seconds: float | None
-) -> int | None:
-    """Writes the progress to the job's row and returns its new seq, or None: look at the lease then."""
-    parameters = {"per_cent": per_cent, "speed": speed, "eta": eta_seconds, "stride": SEQ_STRIDE}
+) -> Written | None:
+    """Writes the progress of the step and, with it, of its job; None: look at the lease then."""
+    parameters = {
+        "per_cent": per_cent,
+        "speed": speed,
+        "eta": eta_seconds,
+        "pace": claim.pace,
+        "stride": SEQ_STRIDE,
+    }
     row = _fetch(claim, _PROGRESS, parameters)
-    return None if row is None else int(row[0])
+    return None if row is None else Written(*row)
 
 
 def active_on_this_machine(lane: str) -> int:

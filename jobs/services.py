@@ -13,6 +13,7 @@ from engine import catalogue
 from engine.fixes import Fix, fix_for
 from engine.types import MediaInfo, Plan
 from jobs import transitions
+from jobs.dividing import divided
 from jobs.models import Job
 from jobs.selectors import job_get_for
 from problems import Problem
@@ -39,6 +40,7 @@ class _Request(NamedTuple):
     parameters: dict[str, Any]
     fingerprint: str
     plan: Plan
+    media: MediaInfo
 
 
 def operation_plan(*, viewer: User, video_id: str, type: str, parameters: Mapping[str, Any]) -> Plan:  # noqa: A002 - the API's word
@@ -66,10 +68,12 @@ def operation_submit(
         operation, _ = operation_get_or_create(
             video=video, type=type, parameters=request.parameters, fingerprint=request.fingerprint
         )
-        return _operation_start(operation, video, request.plan, priority)
+        return _operation_start(operation, video, request, priority)
 
 
-def _operation_start(operation: Operation, video: Video, plan: Plan, priority: int | None) -> Submission:
+def _operation_start(
+    operation: Operation, video: Video, request: _Request, priority: int | None, *, lane: str | None = None
+) -> Submission:
     """Needs the lock on the operation's row: equal requests, and a job that just ends, wait for it."""
     latest = Job.objects.filter(operation=operation).order_by("-id").first()
     live = latest is not None and not latest.is_finished
@@ -79,7 +83,11 @@ def _operation_start(operation: Operation, video: Video, plan: Plan, priority: i
         operation_status_set(operation_id=operation.id, status=Operation.Status.PENDING)
         operation.refresh_from_db()
     job = transitions.job_create(
-        video=video, operation=operation, priority=_priority(video.owner, priority), plan=plan
+        video=video,
+        operation=operation,
+        priority=_priority(video.owner, priority),
+        plan=divided(request.plan, request.media),
+        lane=lane,
     )
     return Submission(operation, job, created=True)
 
@@ -100,7 +108,7 @@ def _request(video: Video, type_: str, raw: Mapping[str, Any]) -> _Request:
         if fix is None:
             raise
         raise Problem(problem.code, **problem.data, fix=fix.model_dump(mode="json")) from problem
-    return _Request(normalised, catalogue.fingerprint(type_, parameters), plan)
+    return _Request(normalised, catalogue.fingerprint(type_, parameters), plan, media)
 
 
 def _priority(owner: User, asked: int | None) -> int:
@@ -138,9 +146,9 @@ def sample_submit(*, viewer: User, clip: Path, title: str = "Sample clip") -> Vi
     return upload_finish(upload_id=upload.id)
 
 
-def _intake_start(video: Video) -> Job:
+def _intake_start(video: Video, lane: str | None = None) -> Job:
     return transitions.job_create(
-        video=video, operation=None, priority=_priority(video.owner, None), plan=None
+        video=video, operation=None, priority=_priority(video.owner, None), plan=None, lane=lane
     )
 
 
@@ -153,21 +161,21 @@ def job_retry(*, viewer: User, job_id: str) -> Job:
     return job_retry_any(job_id=job_get_for(viewer, job_id).id)
 
 
-def job_retry_any(*, job_id: str) -> Job:
-    """`job_retry` for staff, whoever owns the job."""
+def job_retry_any(*, job_id: str, lane: str | None = None) -> Job:
+    """`job_retry` for staff, whoever owns the job. With `lane`, all its steps wait in that one."""
     job = Job.objects.select_related("operation", "video__owner__tier").get(id=job_id)
     if job.status not in {Job.Status.FAILED, Job.Status.CANCELLED}:
         raise Problem("job_state_conflict", status=job.status, action="retried")
     if job.video is None or job.video.deleted_at is not None:
         raise Problem("not_found")
     if job.type == Job.INTAKE:
-        return _intake_retry(job.video)
+        return _intake_retry(job.video, lane)
     if job.operation is None:
         raise Problem("not_found")
     request = _request(job.video, job.operation.type, job.operation.parameters)
     with transaction.atomic():
         operation = Operation.objects.select_for_update().get(id=job.operation.id)
-        submission = _operation_start(operation, job.video, request.plan, job.priority)
+        submission = _operation_start(operation, job.video, request, job.priority, lane=lane)
     if not submission.created or submission.job is None:
         raise Problem("job_state_conflict", status="already run again", action="retried")
     return submission.job
@@ -187,8 +195,21 @@ def job_fix(*, viewer: User, job_id: str) -> Submission:
     )
 
 
-def _intake_retry(video: Video) -> Job:
+def video_inspect_any(*, video_id: str) -> Job:
+    """Inspects a video again whose intake failed by our fault, for staff.
+
+    Raises Problem not_found, or conflict where it is not such a video.
+    """
+    video = Video.objects.select_related("owner__tier").filter(id=video_id, deleted_at=None).first()
+    if video is None:
+        raise Problem("not_found")
+    if video.status != Video.Status.FAILED or not video.has_bytes:
+        raise Problem("conflict")
+    return _intake_retry(video, None)
+
+
+def _intake_retry(video: Video, lane: str | None) -> Job:
     with transaction.atomic():
         if not video_intake_restart(video_id=video.id):
             raise Problem("job_state_conflict", status="refused for its file", action="retried")
-        return _intake_start(video)
+        return _intake_start(video, lane)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs import views, webhooks_views
+from jobs import statistics_views, views, webhooks_views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -21,7 +21,8 @@ urlpatterns = [
     path("jobs/<str:job_id>/bump/", views.job_bump, name="job-bump"),
     path("jobs/<str:job_id>/retry/", views.job_retry, name="job-retry"),
     path("jobs/<str:job_id>/fix/", views.job_fix, name="job-fix"),
-    path("statistics/", views.statistics_page, name="statistics"),
+    path("statistics/", statistics_views.statistics_page, name="statistics"),
+    path("statistics/live/", statistics_views.statistics_live, name="statistics-live"),
     path("account/webhooks/", webhooks_views.webhooks, name="webhooks"),
     path("account/webhooks/<str:webhook_id>/", webhooks_views.webhook, name="webhook"),
     path("account/webhooks/<str:webhook_id>/rotate/", webhooks_views.webhook_rotate, name="webhook-rotate"),

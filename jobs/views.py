@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from engine.types import MediaInfo
-from jobs import selectors, services, statistics, steering
+from jobs import selectors, services, steering
 from jobs.forms import JobsFilter, OperationForm
 from jobs.models import Job
 from problems import Problem
@@ -26,8 +26,6 @@ from videos.selectors import operation_get_for, video_get_for, videos_for
 PAGE_SIZE = 25
 RECENT_VIDEOS = 8
 RUNNING_SHOWN = 5
-STATISTICS_DAYS = 30
-STATISTICS_SHOWN = 5
 
 
 def _is_partial(request: HttpRequest) -> bool:
@@ -193,29 +191,6 @@ def _after_change(request: HttpRequest, changed: Job, text: str) -> HttpResponse
         return _notice(render(request, "jobs/row.html", {"job": fresh}), "success", text)
     messages.success(request, text)
     return redirect("job", changed.id)
-
-
-# ------------------------------------------------------------------------------------------- statistics
-
-
-@login_required
-@never_cache
-@require_safe
-def statistics_page(request: HttpRequest) -> HttpResponse:
-    """How the own jobs of the last days went."""
-    period = statistics.period_of_days(STATISTICS_DAYS)
-    scope = statistics.scope_for(viewer_of(request), period=period)
-    slow = statistics.jobs_slow(scope, threshold_ms=statistics.SLOW_MS)[:STATISTICS_SHOWN]
-    context = {
-        "figures": statistics.job_figures(scope),
-        "active": statistics.jobs_active_count(scope),
-        "days": statistics.job_timeline(scope, days=STATISTICS_DAYS),
-        "types": statistics.job_figures_by_type(scope),
-        "slow": statistics.jobs_in_order([key["id"] for key in slow]),
-        "slow_seconds": statistics.SLOW_MS / 1000,
-        "failed": statistics.jobs_failed(scope)[:STATISTICS_SHOWN],
-    }
-    return render(request, "jobs/statistics.html", context)
 
 
 # ------------------------------------------------------------------------------------------- operations

@@ -118,6 +118,8 @@ class WebhookDelivery(models.Model):
                 name="delivery_due",
                 condition=Q(status="pending"),
             ),
+            # Administrators who look for the webhook-id that a receiver names.
+            models.Index(fields=["event_id"], name="delivery_event"),
             # The reconciler: what has waited for too long.
             models.Index(fields=["give_up_at"], name="delivery_late", condition=Q(status="pending")),
         ]

@@ -59,8 +59,17 @@ def parameter_pairs(operation: Operation | None) -> list[tuple[str, str]]:
         if value is None or value is False:
             continue
         title = (fields[name].title if name in fields else None) or name.replace("_", " ").capitalize()
-        pairs.append((title, "yes" if value is True else str(value)))
+        pairs.append((title, _words(value)))
     return pairs
+
+
+def _words(value: Any) -> str:
+    """A value as people read it; steps of a pipeline by what they do."""
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    if isinstance(value, dict):
+        return job_title(value["type"]) if "type" in value else ", ".join(map(str, value.values()))
+    return "yes" if value is True else str(value)
 
 
 @register.filter
@@ -126,6 +135,7 @@ def operations_panel(context: template.Context, video: Video) -> dict[str, Any]:
     refused = context.get("operation_form")
     forms = [
         refused if refused is not None and refused.type == type_ else OperationForm(type_, media)
-        for type_ in catalogue.operations()
+        for type_, operation in catalogue.operations().items()
+        if operation.form
     ]
     return {"video": video, "forms": forms, "csrf_token": context.get("csrf_token")}

@@ -23,7 +23,9 @@ def webhooks_for(viewer: User) -> QuerySet[Webhook]:
 
 def webhook_get_for(viewer: User, webhook_id: str) -> Webhook:
     """The webhook where the viewer may have it; else Problem `not_found`."""
-    found = webhooks_for(viewer).filter(id=webhook_id).first() if _is_id("whk", webhook_id) else None
+    found = (
+        webhooks_for(viewer).filter(id=webhook_id).first() if public_id_is_valid("whk", webhook_id) else None
+    )
     if found is None:
         raise Problem("not_found")
     return found
@@ -36,7 +38,9 @@ def deliveries_of(webhook: Webhook) -> QuerySet[WebhookDelivery]:
 
 def delivery_get_of(webhook: Webhook, delivery_id: str) -> WebhookDelivery:
     """Raises Problem `not_found`."""
-    found = webhook.deliveries.filter(id=delivery_id).first() if _is_id("whd", delivery_id) else None
+    found = (
+        webhook.deliveries.filter(id=delivery_id).first() if public_id_is_valid("whd", delivery_id) else None
+    )
     if found is None:
         raise Problem("not_found")
     return found
@@ -46,7 +50,3 @@ def webhooks_trouble(viewer: User) -> tuple[int, int]:
     """How many webhooks the viewer owns, and how many of them the site switched off."""
     mine = list(Webhook.objects.filter(owner=viewer).values_list("off_reason", flat=True))
     return len(mine), sum(reason in {Webhook.Off.FAILING, Webhook.Off.GONE} for reason in mine)
-
-
-def _is_id(prefix: str, value: str) -> bool:
-    return public_id_is_valid(prefix, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,9 @@ class Clips:
         return self.made(name, *picture(), *sound(), *CONTAINERS[name])
 
     def made(self, name: str, *arguments: str | Path) -> Path:
-        path = self.path(name)
+        """The clip of these arguments; the name is for people, and may come twice for different clips."""
+        digest = hashlib.sha256(repr([str(word) for word in arguments]).encode()).hexdigest()
+        path = self.path(f"{name}-{digest[:8]}")
         if not path.exists():
             ffmpeg(*arguments, path)
         return path
@@ -71,3 +74,12 @@ class Clips:
     def long(self) -> Path:
         """Half a minute: cheap to make and, enlarged, enough work to be watched and interrupted."""
         return self.made("long", *picture(seconds=30), *H264, "-f", "mp4")
+
+    def hdr(self) -> Path:
+        """A second of high dynamic range in 10 bits."""
+        colours = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc"]
+        tags = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
+        return self.made(
+            "hdr", *picture(seconds=1), "-vf", f"format=yuv420p10le,{tags}", *colours, "-c:v", "libx265",
+            "-preset", "ultrafast", "-x265-params", "log-level=error", "-f", "mp4",
+        )  # fmt: skip

@@ -220,18 +220,20 @@ class TestAdmin:
         assert receiver.host in page
         assert webhook.secret not in page
         assert 'name="_save"' not in page
+        for term in (delivery.id, delivery.event_id, webhook.id):
+            assert delivery.id in admin.get("/admin/jobs/webhookdelivery/", {"q": term}).content.decode()
         page = admin.get(f"/admin/jobs/webhookdelivery/{delivery.id}/change/").content.decode()
         assert delivery.event_id in page
 
         fields = {"action": "resend_selected", "_selected_action": [delivery.id]}
         page = admin.post("/admin/jobs/webhookdelivery/", fields, follow=True).content.decode()
-        assert "is sent again." in page
+        assert "1 webhook delivery was sent again." in page
         assert sending.deliver()
         assert len(receiver.requests) == 2
 
         fields = {"action": "switch_off_selected", "_selected_action": [webhook.id]}
         page = admin.post("/admin/jobs/webhook/", fields, follow=True).content.decode()
-        assert "switched off." in page
+        assert "1 webhook was switched off." in page
         webhook.refresh_from_db()
         assert webhook.off_reason == Webhook.Off.STAFF
         assert LogEntry.objects.count() == 2

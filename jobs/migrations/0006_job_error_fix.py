@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("jobs", "0006_trace")]
+    dependencies = [("jobs", "0005_trace")]
 
     operations = [
         migrations.AddField(
