@@ -14,7 +14,9 @@ from engine.types import (
     MediaInfo,
     OutputPlan,
     Plan,
+    ProcedureCall,
     Run,
+    Scalar,
     StepPlan,
     StreamDecision,
 )
@@ -88,6 +90,25 @@ def file_plan(
         estimated_size=estimated_size(parts),
         estimated_seconds=estimated_seconds(parts),
     )
+
+
+def carried_out(plan: Plan, name: str, **settings: Scalar) -> Plan:
+    """The plan with its runs done by a procedure, see engine/procedure.py."""
+    call = ProcedureCall(name=name, settings=settings)
+    steps = tuple(
+        step.model_copy(
+            update={"runs": tuple(run.model_copy(update={"procedure": call}) for run in step.runs)}
+        )
+        for step in plan.steps
+    )
+    return plan.model_copy(update={"steps": steps})
+
+
+def expecting(plan: Plan, **changes: object) -> Plan:
+    """The plan of one output, with changes to what the output must be."""
+    (output,) = plan.outputs
+    expected = output.expectation.model_copy(update=changes)
+    return plan.model_copy(update={"outputs": (output.model_copy(update={"expectation": expected}),)})
 
 
 def output_plan(container: Container, role: str, expected: Expectation) -> OutputPlan:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.binaries import ffmpeg_path
 from engine.types import FileRecipe, Filter, Input, Limits, Plan, Run, Scalar, StreamRecipe
-from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, UPLOADS, Reading
+from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, Reading
 
 # A key frame leaves its time behind; what follows is dropped unless it is shown before that.
 _ONLY_KEYS_AND_EARLIER = "noise=drop=if(key\\,st(0\\,pts)*0\\,gte(pts\\,ld(0)))"
@@ -108,6 +108,70 @@ def listen_argv(
         "-stats_period", "0.25", "-progress", "pipe:1",
         *_input(_url(path), reading, limits),
         "-map", f"0:{selector}", "-filter:a", filter_chain(filters), "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def look_argv(
+    path: Path,
+    stream: int,
+    filters: Iterable[Filter],
+    *,
+    reading: Reading,
+    limits: Limits,
+    start: float,
+    length: float,
+) -> list[str]:
+    """A command that sends a part of a picture stream through filters which only tell what they find."""
+    return [
+        *_start("info"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(path), reading, limits, start=start, length=length),
+        "-map", f"0:{stream}", "-filter:v", filter_chain(filters), "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def samples_argv(
+    path: Path,
+    recipe: StreamRecipe,
+    starts: Iterable[float],
+    length: float,
+    target: Path,
+    *,
+    reading: Reading,
+    limits: Limits,
+) -> list[str]:
+    """A command that keeps parts of a picture stream, filtered as the recipe says, without loss."""
+    argv = [*_start("info"), "-stats_period", "0.25", "-progress", "pipe:1"]
+    chains, joined = [], ""
+    for number, start in enumerate(starts):
+        argv += _input(_url(path), reading, limits, start=start, length=length)
+        chains.append(f"[{number}:{recipe.source_index}]{filter_chain(recipe.filters)}[part{number}]")
+        joined += f"[part{number}]"
+    graph = ";".join([*chains, f"{joined}concat=n={len(chains)}[all]"])
+    return [
+        *argv, "-filter_complex", graph, "-map", "[all]", "-c:v", "ffv1", "-slices", "4",
+        "-threads", str(limits.threads), "-f", "matroska", _url(target),
+    ]  # fmt: skip
+
+
+def trial_argv(sample: Path, recipe: StreamRecipe, target: Path, *, limits: Limits) -> list[str]:
+    """A command that encodes samples as the recipe says, but for filters, which they went through."""
+    plain = recipe.model_copy(update={"filters": (), "source_index": 0, "input": 0})
+    options = {name: value for name, value in plain.options.items() if name != "tag"}
+    return [
+        *_start("info"), "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(sample), SAMPLES, limits), "-map", "0:0",
+        *_stream(plain.model_copy(update={"options": options}), "v:0", limits),
+        "-threads", str(limits.threads), "-f", "matroska", _url(target),
+    ]  # fmt: skip
+
+
+def vmaf_argv(trial: Path, sample: Path, *, limits: Limits) -> list[str]:
+    """A command that tells how like its sample a trial looks, as VMAF."""
+    return [
+        *_start("info"), "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(trial), SAMPLES, limits), *_input(_url(sample), SAMPLES, limits),
+        "-filter_complex", f"[0:v][1:v]libvmaf=n_threads={limits.threads}", "-f", "null", "-",
     ]  # fmt: skip
 
 

@@ -14,7 +14,10 @@ from engine.types import Scalar
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One kind of file the engine writes. `tags` are codec tags that players insist on."""
+    """One kind of file the engine writes. `tags` are codec tags that players insist on.
+
+    `video` and `audio` are what is encoded by default, `..._encodes` what may be chosen instead.
+    """
 
     name: str
     label: str
@@ -23,6 +26,7 @@ class Container:
     video: str | None = None
     audio: str | None = None
     video_encodes: tuple[str, ...] = ()
+    audio_encodes: tuple[str, ...] = ()
     copies_video: frozenset[str] = frozenset()
     copies_audio: frozenset[str] = frozenset()
     text_subtitles: str | None = None
@@ -34,10 +38,16 @@ class Container:
     edit_lists: bool = False
     constant_frame_rate: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    probed_as: str | None = None
 
     @property
     def extension(self) -> str:
         return self.name
+
+    @property
+    def recognised_as(self) -> str:
+        """What a probe calls it."""
+        return self.probed_as or self.name
 
 
 _FASTSTART: Mapping[str, Scalar] = {"movflags": "+faststart"}
@@ -48,6 +58,7 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
         Container(
             "mp4", "MP4", "video/mp4", "mp4",
             video="h264", audio="aac", video_encodes=("h264", "hevc", "av1", "vp9"),
+            audio_encodes=("aac", "mp3", "opus"),
             copies_video=frozenset({"h264", "hevc", "av1", "vp9"}),
             copies_audio=frozenset({"aac", "mp3", "opus"}),
             text_subtitles="mov_text", copies_subtitles=frozenset({"mov_text"}),
@@ -56,7 +67,8 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
         ),
         Container(
             "mov", "QuickTime", "video/quicktime", "mov",
-            video="h264", audio="aac", video_encodes=("h264", "hevc", "mpeg4"),
+            video="h264", audio="aac", video_encodes=("h264", "hevc", "prores", "mpeg4"),
+            audio_encodes=("aac", "mp3", "pcm_s16le"),
             copies_video=frozenset({"h264", "hevc", "mpeg4", "prores", "mjpeg"}),
             copies_audio=frozenset(
                 {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be"}
@@ -67,7 +79,8 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
         ),
         Container(
             "mkv", "Matroska", "video/x-matroska", "matroska",
-            video="h264", audio="aac", video_encodes=("h264", "hevc", "av1", "vp9", "mpeg4"),
+            video="h264", audio="aac", video_encodes=("h264", "hevc", "av1", "vp9", "prores", "mpeg4"),
+            audio_encodes=("aac", "opus", "mp3", "vorbis", "flac", "pcm_s16le"),
             copies_video=frozenset(
                 {"h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "prores", "mjpeg"}
             ),
@@ -85,20 +98,20 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
         ),
         Container(
             "webm", "WebM", "video/webm", "webm",
-            video="vp9", audio="opus", video_encodes=("vp9", "av1"),
+            video="vp9", audio="opus", video_encodes=("vp9", "av1"), audio_encodes=("opus", "vorbis"),
             copies_video=frozenset({"vp8", "vp9", "av1"}), copies_audio=frozenset({"opus", "vorbis"}),
             text_subtitles="webvtt", copies_subtitles=frozenset({"webvtt"}), chapters=True,
         ),
         Container(
             "avi", "AVI", "video/x-msvideo", "avi",
-            video="mpeg4", audio="mp3", video_encodes=("mpeg4",),
+            video="mpeg4", audio="mp3", video_encodes=("mpeg4",), audio_encodes=("mp3", "pcm_s16le"),
             copies_video=frozenset({"mpeg4", "mjpeg", "msmpeg4v2", "msmpeg4v3"}),
             copies_audio=frozenset({"mp3", "mp2", "ac3", "pcm_s16le"}),
             constant_frame_rate=True, tags={"mpeg4": "XVID"},
         ),
         Container(
             "flv", "Flash video", "video/x-flv", "flv",
-            video="h264", audio="aac", video_encodes=("h264",),
+            video="h264", audio="aac", video_encodes=("h264",), audio_encodes=("aac",),
             copies_video=frozenset({"h264", "flv1"}), copies_audio=frozenset({"aac"}),
             many_audio=False,
         ),
@@ -122,12 +135,17 @@ AUDIO_CONTAINERS: Mapping[str, Container] = {
         Container(
             "ogg", "Ogg", "audio/ogg", "ogg", audio="vorbis", copies_audio=frozenset({"vorbis", "opus"}),
         ),
+        Container(
+            "opus", "Opus", "audio/ogg", "opus",
+            audio="opus", copies_audio=frozenset({"opus"}), probed_as="ogg",
+        ),
         Container("flac", "FLAC", "audio/flac", "flac", audio="flac", copies_audio=frozenset({"flac"})),
     )
 }  # fmt: skip
 
 ANIMATION_CONTAINERS: Mapping[str, Container] = {
-    "gif": Container("gif", "GIF", "image/gif", "gif", video="gif", muxer_options={"loop": 0}),
+    "gif": Container("gif", "GIF", "image/gif", "gif", video="gif"),
+    "webp": Container("webp", "WebP", "image/webp", "webp", video="webp"),
 }
 
 PICTURE_CONTAINERS: Mapping[str, Container] = {

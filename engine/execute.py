@@ -8,24 +8,47 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import avc, commands, loudness, runner
+from engine import avc, commands, runner
 from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
+from engine.procedure import Findings, Procedure
+from engine.procedures import bars, loudness, target_quality, target_size
 from engine.progress import ProgressMeter, ProgressReporter
+from engine.runner import Outcome
 from engine.stages import stage
 from engine.storage import sha256_of, sync_directory, sync_file
-from engine.types import FONT, Artifact, FileRecipe, Filter, Limits, OutputPlan, Plan, Progress, Run, StepPlan
+from engine.types import (
+    FONT,
+    Artifact,
+    Check,
+    Expectation,
+    FileRecipe,
+    Limits,
+    MediaInfo,
+    OutputPlan,
+    Plan,
+    Progress,
+    Run,
+    StepPlan,
+    Verification,
+)
 from engine.verify import verify
-from engine.whitelist import UPLOADS
 from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
 _RUNS_END = 0.97
+
+_PROCEDURES: Mapping[str, Procedure] = {
+    "loudness": loudness.carry_out,
+    "bars": bars.carry_out,
+    "target_size": target_size.carry_out,
+    "target_quality": target_quality.carry_out,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +139,8 @@ class _Execution:
         self._control = control
         self._cpu_seconds = 0.0
         self._log = ""
+        self._stretch = (0.0, 1.0)
+        self._found = Findings()
 
     @property
     def log(self) -> str:
@@ -138,36 +163,98 @@ class _Execution:
         return StepResult(artifacts=artifacts, parts=parts, cpu_seconds=self._cpu_seconds, log=self.log)
 
     def _made(self, runs: tuple[Run, ...]) -> tuple[Artifact, ...]:
-        """The verified outputs of these runs."""
+        """The verified outputs of these runs, and those whose words are known from the plan."""
+        self._found = Findings()
         total = sum(run.expected_duration for run in runs) or 1.0
         done = 0.0
         for run in runs:
             begin, done = done, done + run.expected_duration
-            self._encode(run, begin / total * _RUNS_END, done / total * _RUNS_END)
+            self._do(run, begin / total * _RUNS_END, done / total * _RUNS_END)
         self._reporter(Progress(fraction=_RUNS_END), urgent=True)
         roles = [file.role for run in runs for file in run.files if file.part is None]
-        return tuple(self._finish(self._plan.output_for(role)) for role in roles)
+        artifacts = [self._finish(self._plan.output_for(role)) for role in roles]
+        if self._step.position == 0:
+            artifacts += [self._write(output) for output in self._plan.outputs if output.text is not None]
+        return tuple(artifacts)
 
-    def _encode(self, run: Run, begin: float, end: float) -> None:
-        if run.listens:
-            middle = (begin + end) / 2
-            run, begin = self._listened(run, begin, middle), middle
-        argv = commands.encode_argv(
-            self._plan, run, sources=self._sources, work_dir=self._work_dir, limits=self._limits
+    # --------------------------------------------------------------- what procedures may use, see Bench
+
+    @property
+    def sources(self) -> Mapping[str, Path]:
+        return self._sources
+
+    @property
+    def work_dir(self) -> Path:
+        return self._work_dir
+
+    @property
+    def limits(self) -> Limits:
+        return self._limits
+
+    @property
+    def control(self) -> Control:
+        return self._control
+
+    def path(self, role: str) -> Path:
+        return self._work_dir / self._plan.output_for(role).filename
+
+    def expectation(self, role: str) -> Expectation:
+        return self._plan.output_for(role).expectation
+
+    def meter(self, expected: float, begin: float, end: float) -> ProgressMeter:
+        low, high = self._stretch
+        return ProgressMeter(
+            expected,
+            self._reporter,
+            begin=low + begin * (high - low),
+            end=low + end * (high - low),
         )
-        self._lay_out(run)
-        meter = ProgressMeter(run.expected_duration, self._reporter, begin=begin, end=end)
+
+    def note(self, text: str, *, cpu_seconds: float = 0.0) -> None:
+        self._cpu_seconds += cpu_seconds
+        self._add(f"{text}\n")
+
+    def failure(self, code: str, **data: object) -> RunFailed:
+        return RunFailed(code, log=self.log, **data)
+
+    def start(self, argv: Sequence[str], expected: float, begin: float, end: float) -> Outcome:
+        """Start a tool in the working directory. Raises RunFailed and Stopped."""
         started = time.monotonic()
         outcome = runner.run(
-            argv, cwd=self._work_dir, limits=self._limits, control=self._control, meter=meter
+            argv,
+            cwd=self._work_dir,
+            limits=self._limits,
+            control=self._control,
+            meter=self.meter(expected, begin, end),
         )
         self._cpu_seconds += outcome.cpu_seconds
         self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
         if not outcome.succeeded:
             raise failure_of(outcome, self._limits, log=self.log)
+        return outcome
+
+    def encode(self, run: Run, begin: float = 0.0, end: float = 1.0) -> None:
+        argv = commands.encode_argv(
+            self._plan, run, sources=self._sources, work_dir=self._work_dir, limits=self._limits
+        )
+        self._lay_out(run)
+        self.start(argv, run.expected_duration, begin, end)
         for file in run.files:
             self._complete_header(file)
+
+    # --------------------------------------------------------------------------------------------------
+
+    def _do(self, run: Run, begin: float, end: float) -> None:
+        self._stretch = (begin, end)
+        if run.procedure is None:
+            self.encode(run)
+            return
+        found = _PROCEDURES[run.procedure.name](run, self)
+        self._found = Findings(
+            expectations={**self._found.expectations, **found.expectations},
+            checks={**self._found.checks, **found.checks},
+        )
 
     def _complete_header(self, file: FileRecipe) -> None:
         if file.parameter_sets is None:
@@ -177,54 +264,6 @@ class _Execution:
             avc.add_parameter_sets(path, sets)
         except avc.NoPlace as error:
             raise RunFailed("output_invalid", reason=f"It has {error}.", log=self.log) from error
-
-    def _listened(self, run: Run, begin: float, end: float) -> Run:
-        """The run with what was measured put into its filters. Raises RunFailed for a silent video."""
-        tracks = [
-            stream
-            for file in run.files
-            for stream in file.streams
-            if any(item.name == loudness.FILTER for item in stream.filters)
-        ]
-        chains: dict[int, tuple[Filter, ...]] = {}
-        heard = False
-        for number, track in enumerate(tracks):
-            share = (end - begin) / len(tracks)
-            wish = next(item for item in track.filters if item.name == loudness.FILTER)
-            found = loudness.measure_loudness(
-                self._sources[run.inputs[track.input].source],
-                str(track.source_index),
-                reading=UPLOADS,
-                limits=self._limits,
-                control=self._control,
-                meter=ProgressMeter(
-                    run.expected_duration,
-                    self._reporter,
-                    begin=begin + number * share,
-                    end=begin + (number + 1) * share,
-                ),
-                target=wish.options,
-            )
-            self._cpu_seconds += found.cpu_seconds
-            level = "silence" if found.integrated is None else f"{found.integrated:.1f} LUFS"
-            self._add(f"sound track {number + 1}: {level}\n")
-            heard = heard or found.integrated is not None
-            chains[track.source_index] = found.applied(track.filters)
-        if not heard:
-            reason = "The sound is silent, or too short to have a loudness."
-            raise RunFailed("parameters_do_not_fit", reason=reason, log=self.log)
-        files = tuple(
-            file.model_copy(
-                update={
-                    "streams": tuple(
-                        stream.model_copy(update={"filters": chains.get(stream.source_index, stream.filters)})
-                        for stream in file.streams
-                    )
-                }
-            )
-            for file in run.files
-        )
-        return run.model_copy(update={"files": files})
 
     def _lay_out(self, run: Run) -> None:
         """Put the files that filters read into the working directory, where the tool is started."""
@@ -238,8 +277,20 @@ class _Execution:
             link.unlink(missing_ok=True)
             link.symlink_to(font_path())
 
+    def _write(self, output: OutputPlan) -> Artifact:
+        """A file whose words are known from the plan."""
+        data = str(output.text).encode()
+        path = self._work_dir / output.filename
+        path.write_bytes(data)
+        same = path.read_bytes() == data
+        check = Check(name="content", passed=same, expected="as planned", actual=f"{len(data)} bytes")
+        return self._kept(output, path, Verification(report=(check,)), media=None)
+
     def _finish(self, output: OutputPlan) -> Artifact:
         path = self._work_dir / output.filename
+        changed = self._found.expectations.get(output.role)
+        if changed is not None:
+            output = output.model_copy(update={"expectation": changed})
         try:
             with stage("verify", role=output.role):
                 verified = verify(path, output, limits=self._limits, control=self._control)
@@ -249,6 +300,13 @@ class _Execution:
         self._cpu_seconds += verified.cpu_seconds
         for check in verified.verification.report:
             self._add(f"{output.filename}: {check.name}: {check.actual}, as expected\n")
+        more = self._found.checks.get(output.role, ())
+        report = Verification(report=(*verified.verification.report, *more))
+        return self._kept(output, path, report, media=verified.media)
+
+    def _kept(
+        self, output: OutputPlan, path: Path, report: Verification, *, media: MediaInfo | None
+    ) -> Artifact:
         sync_file(path)
         return Artifact(
             role=output.role,
@@ -257,8 +315,8 @@ class _Execution:
             content_type=output.content_type,
             size=path.stat().st_size,
             sha256=sha256_of(path, control=self._control),
-            media_info=verified.media,
-            verification=verified.verification,
+            media_info=media,
+            verification=report,
         )
 
     def _add(self, text: str) -> None:

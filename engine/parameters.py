@@ -9,9 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
+from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from problems import FieldError, Problem
@@ -52,6 +60,9 @@ def _parse_bitrate(value: object) -> object:
     return _not_a_boolean(value)
 
 
+ADVANCED: JsonDict = {"x-advanced": True}
+"""For `json_schema_extra`: forms keep the field out of sight until more is asked for."""
+
 WHOLE = BeforeValidator(_not_a_boolean)
 """Goes last into an Annotated int, so that the bounds before it reach the JSON Schema."""
 
@@ -88,6 +99,60 @@ Kilobits = Annotated[
 ]
 
 
+_UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3, "ki": 1024, "mi": 1024**2, "gi": 1024**3}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmg]i?|)b?", re.IGNORECASE)
+_LEAST_BYTES, _MOST_BYTES = 10_000, 64 * 1024**3
+
+
+def parse_size(value: object) -> object:
+    """Bytes from a number or from a text such as `25 MB` (25,000,000) or `25 MiB` (26,214,400)."""
+    if not isinstance(value, str):
+        return _not_a_boolean(value)
+    found = _SIZE.fullmatch(value.strip())
+    if found is None:
+        raise PydanticCustomError("size", "Must be bytes, such as 25000000, or a size, such as 25 MB.")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+FileSize = Annotated[
+    int,
+    Field(ge=_LEAST_BYTES, le=_MOST_BYTES),
+    BeforeValidator(parse_size),
+    WithJsonSchema(
+        {
+            "type": ["integer", "string"],
+            "minimum": _LEAST_BYTES,
+            "maximum": _MOST_BYTES,
+            "pattern": r"^\d{1,15}(?:\.\d{1,6})?\s*(?:[kKmMgG][iI]?)?[bB]?$",
+            "examples": ["25 MB", 25_000_000],
+        }
+    ),
+]
+
+
+def _number_of_text(value: object) -> object:
+    """Forms send numbers as text."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+Channels = Annotated[Literal[1, 2, 6], BeforeValidator(_number_of_text)]
+
+
+_COLOUR = r"^(?:#[0-9a-fA-F]{6}|black|white|gray|grey|red|green|blue|yellow)$"
+
+
+def parse_colour(value: object) -> str:
+    """A colour in small letters."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if re.fullmatch(_COLOUR, text) is None:
+        raise PydanticCustomError("colour", "Must be #rrggbb, such as #1e293b, or a name such as black.")
+    return text
+
+
+Colour = Annotated[str, BeforeValidator(parse_colour), WithJsonSchema({"type": "string", "pattern": _COLOUR})]
+"""`#rrggbb`, or one of a few names that ffmpeg knows too."""
+
+
 def validated(model: type[Parameters], raw: Mapping[str, object]) -> Parameters:
     """The parameters as the model reads them. Problem("invalid_parameters") names each wrong field."""
     try:
@@ -116,10 +181,14 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "enum": ("not_a_choice", "Must be one of {expected}."),
     "literal_error": ("not_a_choice", "Must be one of {expected}."),
     "time": ("not_a_time", "{message}"),
+    "size": ("not_a_size", "{message}"),
+    "colour": ("not_a_colour", "{message}"),
     "string_type": ("not_a_text", "Must be a text."),
     "string_unicode": ("not_a_text", "Must be a text of valid characters."),
     "string_pattern_mismatch": ("not_a_choice", "Must be an id, such as vid_ and 32 digits from 0 to f."),
     "string_too_short": ("too_short", "Must have at least {min_length} characters."),
+    "too_short": ("too_short", "Must have at least {min_length}."),
+    "too_long": ("too_long", "Must have at most {max_length}."),
     "string_too_long": ("too_long", "Must have at most {max_length} characters."),
 }
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.codecs import VIDEO_CODECS, Quality, label_of
+from engine.codecs import PRESET_SPEEDS, VIDEO_CODECS, Preset, Quality, VideoCodec, label_of
 from engine.containers import Container
-from engine.pictures import Geometry, encodable, frame_rate_text, natural
+from engine.pictures import Geometry, capped_rate, encodable, fewer_frames, frame_rate_text, natural
 from engine.types import (
     AudioStream,
     Expectation,
@@ -31,6 +31,24 @@ _LOOSE = frozenset({"ts", "mpg", "flv", "avi", "wmv", "ogv"})
 _COPY_BYTES_PER_SECOND = 150e6
 _ENCODE_CORES = 2.0
 _DEFAULT_RATE = 25.0
+_SHALLOW = 8  # bits
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How a picture is to be encoded; `crf` is a number of the codec's own scale and goes before `quality`.
+
+    Without a codec it is the container's usual one; `fps` is the most frames a second.
+    """
+
+    codec: str | None = None
+    quality: Quality = Quality.MEDIUM
+    crf: int | None = None
+    preset: Preset = Preset.MEDIUM
+    fps: float | None = None
+
+
+AS_USUAL = Coding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +130,38 @@ def video_encoded(
     container: Container,
     *,
     why: str,
-    codec: str | None = None,
-    quality: Quality = Quality.MEDIUM,
+    coding: Coding = AS_USUAL,
     geometry: Geometry | None = None,
     filters: tuple[Filter, ...] = (),
     size: tuple[int, int] | None = None,
 ) -> Part:
-    """The picture decoded and encoded again, as 8-bit 4:2:0 in square, progressive, upright pixels.
+    """The picture decoded and encoded again, in square, progressive, upright pixels.
 
-    `filters` come last; `size` is what they make of the geometry's size, where they change it.
+    8-bit 4:2:0, or 10-bit where the source has more than 8 and the codec can carry it; only then is high
+    dynamic range kept. `filters` come last; `size` is what they make of the geometry's size, where they
+    change it.
     """
-    rules = VIDEO_CODECS[codec or container.video or "h264"]
+    rules = VIDEO_CODECS[coding.codec or _usual_codec(stream, container)]
     shape = geometry or natural(stream)
     width, height = size or shape.size
-    options: dict[str, Scalar] = rules.options_at(quality)
+    if min(width, height) < rules.least_side:
+        reason = f"A picture of {width}x{height} is too small for {rules.label}."
+        raise Problem("parameters_do_not_fit", reason=reason)
+    number = rules.quality_number(coding.quality) if coding.crf is None else coding.crf
+    options: dict[str, Scalar] = rules.options_at(number, coding.preset)
+    keep_hdr = stream.hdr and rules.deep is not None
+    pixel_format = rules.pixels_for(deep=keep_hdr or stream.bit_depth > _SHALLOW)
+    source_pixels = stream.width * stream.height * (stream.frame_rate or _DEFAULT_RATE) * media.duration
+    rate = capped_rate(stream, coding.fps)
+    if rate is not None:
+        filters = (*filters, fewer_frames(rate))
+        stream = stream.model_copy(update={"frame_rate": rate})
     if rules.name in container.tags:
         options["tag"] = container.tags[rules.name]
     if container.constant_frame_rate and stream.frame_rate:
         # Without this a file of uneven rate is filled up to the finest step of its clock.
         options["r"] = frame_rate_text(min(stream.frame_rate, 120.0))
     pixels = width * height * (stream.frame_rate or _DEFAULT_RATE) * media.duration
-    source_pixels = stream.width * stream.height * (stream.frame_rate or _DEFAULT_RATE) * media.duration
-    usual = {Quality.LOW: 0.55, Quality.MEDIUM: 1.0, Quality.HIGH: 1.7}[quality]
     return Part(
         recipe=StreamRecipe(
             kind="video",
@@ -141,7 +169,7 @@ def video_encoded(
             action="encode",
             encoder=rules.encoder,
             options=options,
-            filters=(*encodable(stream, shape), *filters),
+            filters=(*encodable(stream, shape, pixel_format=pixel_format, keep_hdr=keep_hdr), *filters),
             language=stream.language,
             default=True,
         ),
@@ -151,21 +179,39 @@ def video_encoded(
             source_index=stream.index,
             action="encode",
             codec=rules.name,
-            why=f"{why}{_notes(stream, shape)}.",
+            why=f"{why}{_notes(stream, shape, keep_hdr=keep_hdr, rate=rate)}.",
         ),
         bits=min(
-            rules.bits_per_pixel * usual * pixels,
+            rules.bits_per_pixel * _size_factor(rules, number) * pixels,
             1.5 * _video_bits(media, stream) * min(1.0, pixels / max(source_pixels, 1.0)) or float("inf"),
         ),
-        cpu_seconds=pixels / rules.speed + source_pixels / 400e6,
+        cpu_seconds=pixels / rules.speed / PRESET_SPEEDS[coding.preset] + source_pixels / 400e6,
     )
 
 
-def _notes(stream: VideoStream, shape: Geometry) -> str:
+def _usual_codec(stream: VideoStream, container: Container) -> str:
+    """The container's own codec; the source's for high dynamic range, where that one could not carry it."""
+    usual = container.video or "h264"
+    if stream.hdr and VIDEO_CODECS[usual].deep is None and stream.codec in container.video_encodes:
+        rules = VIDEO_CODECS.get(stream.codec)
+        return stream.codec if rules is not None and rules.deep else usual
+    return usual
+
+
+def _size_factor(rules: VideoCodec, number: int) -> float:
+    """How large the result is against medium quality: about half for six steps of a CRF."""
+    if rules.crf is None:
+        return (0.55, 1.0, 1.7)[rules.quality.index(number)]
+    return float(2 ** ((rules.quality_number(Quality.MEDIUM) - number) / 6))
+
+
+def _notes(stream: VideoStream, shape: Geometry, *, keep_hdr: bool, rate: float | None) -> str:
     notes = []
     if stream.interlaced:
         notes.append("interlaced fields become full frames")
-    if stream.hdr:
+    if rate is not None:
+        notes.append(f"at most {rate:g} frames a second")
+    if stream.hdr and not keep_hdr:
         notes.append("high dynamic range is mapped to the standard range")
     if stream.display_width % 2 or stream.display_height % 2:
         notes.append(f"odd sides are made even, {shape.size[0]}x{shape.size[1]}")
@@ -199,7 +245,7 @@ def expectation(media: MediaInfo, container: Container, parts: Iterable[Part]) -
     delays += [stream.start_time for stream in media.video if stream.index in indexes]
     tolerance += max(delays, default=0.0)
     return Expectation(
-        container=container.name,
+        container=container.recognised_as,
         streams=tuple(part.expected for part in kept),
         duration=duration,
         duration_tolerance=round(tolerance, 3),

@@ -5,20 +5,23 @@ from __future__ import annotations
 from engine.assembly import output_plan
 from engine.containers import PICTURE_CONTAINERS
 from engine.pictures import Geometry, encodable
+from engine.tracks import dropped_sound, dropped_subtitle, leftovers
 from engine.types import (
     Expectation,
     ExpectedStream,
     FileRecipe,
     Filter,
     Input,
+    MediaInfo,
     OutputPlan,
     Run,
     Scalar,
+    StreamDecision,
     StreamRecipe,
     VideoStream,
 )
 
-_ENCODERS: dict[str, tuple[str, str, dict[str, Scalar]]] = {
+ENCODERS: dict[str, tuple[str, str, dict[str, Scalar]]] = {
     # container: encoder, pixel format, options. JPEG is full range by its standard.
     "jpg": ("mjpeg", "yuvj420p", {"q": 3}),
     "png": ("png", "rgb24", {}),
@@ -38,7 +41,7 @@ def still_run(
     stream: VideoStream, *, role: str, at: float, size: tuple[int, int], container: str, choose: bool = False
 ) -> Run:
     """Take one picture at `at` seconds; with `choose`, the most telling of the frames that follow."""
-    encoder, pixel_format, options = _ENCODERS[container]
+    encoder, pixel_format, options = ENCODERS[container]
     filters = encodable(stream, Geometry(scaled=size, size=size), pixel_format=pixel_format)
     if choose:
         filters = (*filters, Filter(name="thumbnail", options={"n": _CHOOSE_FROM}))
@@ -71,3 +74,16 @@ def still_output(role: str, *, size: tuple[int, int], container: str) -> OutputP
             ),
         ),
     )
+
+
+def picture_decisions(
+    media: MediaInfo, stream: VideoStream, decision: StreamDecision
+) -> tuple[StreamDecision, ...]:
+    """Decisions for all streams where only pictures are taken."""
+    why = "A picture has no use for it."
+    others = [
+        *(dropped_sound(track, why) for track in media.audio),
+        *(dropped_subtitle(track, why) for track in media.subtitles),
+        *leftovers(media, stream),
+    ]
+    return tuple(sorted([decision, *others], key=lambda item: item.source_index))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from engine.codecs import AUDIO_CODECS, AudioCodec, label_of
 from engine.containers import Container
 from engine.plan import Part
@@ -17,13 +19,41 @@ from engine.types import (
     VideoStream,
 )
 
+_LEAST_MP3_RATE = 16_000
 _AUDIO_SPEED = 60.0  # seconds of sound encoded in a second
 
 # -------------------------------------------------------------------------------------------------- sound
 
 
+@dataclass(frozen=True, slots=True)
+class SoundWish:
+    """What is asked of sound tracks: a codec, kilobits a second for each, at most so many channels."""
+
+    codec: str | None = None
+    kbits: int | None = None
+    channels: int | None = None
+
+    def reason(self, track: AudioStream) -> str | None:
+        """Why a track that could be copied is not; None when it already is as asked."""
+        if self.codec is not None and self.codec != track.codec:
+            return f"Encoded to {label_of(self.codec)}, as asked."
+        if self.kbits is not None:
+            return f"Encoded at {self.kbits} kbit/s, as asked."
+        if self.channels is not None and (track.channels or 2) > self.channels:
+            return "Encoded with fewer channels, as asked."
+        return None
+
+
+NO_WISH = SoundWish()
+
+
 def audio_parts(
-    media: MediaInfo, container: Container, *, why: str | None = None, filters: tuple[Filter, ...] = ()
+    media: MediaInfo,
+    container: Container,
+    *,
+    why: str | None = None,
+    filters: tuple[Filter, ...] = (),
+    wish: SoundWish = NO_WISH,
 ) -> tuple[list[Part], list[StreamDecision]]:
     """Every sound track the container can hold, copied where it may be; and the tracks left out.
 
@@ -32,17 +62,17 @@ def audio_parts(
     tracks = list(media.audio)
     if not container.many_audio and media.main_audio is not None:
         tracks = [media.main_audio]
-    codec = AUDIO_CODECS[container.audio or "aac"]
     parts = []
     for track in tracks:
         obstacle = audio_obstacle(media, track, container)
-        if why is not None:
-            own = AUDIO_CODECS.get(track.codec) if track.codec in container.copies_audio else None
-            parts.append(audio_encoded(media, track, own or codec, why=why, filters=filters))
-        elif obstacle is None:
+        reason = why or (f"Encoded because {obstacle}." if obstacle else None)
+        # A wish is the better explanation, where both are true.
+        reason = wish.reason(track) or reason
+        if reason is None:
             parts.append(audio_copied(media, track, container))
-        else:
-            parts.append(audio_encoded(media, track, codec, why=f"Encoded because {obstacle}."))
+            continue
+        codec = _codec_for(track, container, wish, keep=why is not None or obstacle is None)
+        parts.append(audio_encoded(media, track, codec, why=reason, filters=filters, wish=wish))
     left_out = [
         _dropped("audio", track.index, track.codec, f"{container.label} holds one sound track only.")
         for track in media.audio
@@ -51,10 +81,22 @@ def audio_parts(
     return parts, left_out
 
 
+def _codec_for(track: AudioStream, container: Container, wish: SoundWish, *, keep: bool) -> AudioCodec:
+    """What a track is encoded to: as asked, its own where that is kept and has a rate to set, the usual."""
+    usual = AUDIO_CODECS[container.audio or "aac"]
+    if wish.codec is not None:
+        return AUDIO_CODECS[wish.codec]
+    own = AUDIO_CODECS.get(track.codec) if keep and track.codec in container.copies_audio else None
+    return own if own is not None and (own.kbits or wish.kbits is None) else usual
+
+
 def audio_obstacle(media: MediaInfo, track: AudioStream, container: Container) -> str | None:
     """Why a sound track cannot go into the container untouched; None when it can."""
     if track.codec not in container.copies_audio:
         return f"{label_of(track.codec)} does not fit into {container.label} files"
+    slow = track.sample_rate is not None and track.sample_rate < _LEAST_MP3_RATE
+    if track.codec == "mp3" and slow and container.name in ("mp4", "mov"):
+        return f"MP3 of {track.sample_rate} Hz does not fit into {container.label} files"
     if media.main_video is not None and media.main_video.preroll and not container.edit_lists:
         return f"{container.label} cannot hide the sound before the point where the video was cut"
     return None
@@ -90,16 +132,20 @@ def audio_encoded(
     codec: AudioCodec,
     *,
     why: str,
-    kbits: int | None = None,
+    wish: SoundWish = NO_WISH,
     filters: tuple[Filter, ...] = (),
 ) -> Part:
-    """A sound track encoded again, through `filters`; `kbits` is the rate of the whole track."""
+    """A sound track encoded again, through `filters`, at the rate and with the channels that are wished."""
     channels = track.channels or 2
-    kept = min(channels, codec.max_channels)
-    rate = kbits or codec.kbits * kept
+    kept = min(channels, codec.max_channels, wish.channels or channels)
     options: dict[str, Scalar] = {}
+    rate = codec.kbits and codec.allowed_kbits(wish.kbits or codec.kbits * kept, kept)
     if rate:
         options["b"] = f"{rate}k"
+        if wish.kbits is not None and rate != wish.kbits:
+            why = f"{why.rstrip('.')}; {codec.label} takes {rate} kbit/s here."
+    if codec.rates and track.sample_rate not in codec.rates:
+        options["ar"] = codec.rates[-1]
     if kept != channels:
         options["ac"] = kept
         why = f"{why.rstrip('.')}; {channels} channels are mixed down to {kept}."

@@ -212,6 +212,7 @@ class Expectation(Value):
     duration_tolerance: float = 0.1
     loudness: float | None = Field(default=None, description="LUFS of every sound track.")
     picture: bool = Field(default=False, description="The output is a still picture.")
+    animation: bool = Field(default=False, description="The output is a moving WebP.")
 
 
 class OutputPlan(Value):
@@ -222,6 +223,7 @@ class OutputPlan(Value):
     extension: str
     content_type: str
     expectation: Expectation
+    text: str | None = Field(default=None, description="The whole file, where it is known beforehand.")
 
     @property
     def filename(self) -> str:
@@ -275,6 +277,13 @@ class FileRecipe(Value):
     )
 
 
+class ProcedureCall(Value):
+    """A way to do a run that needs more than one start of the tool: a module of `procedures`."""
+
+    name: str
+    settings: dict[str, Scalar] = Field(default_factory=dict)
+
+
 class Input(Value):
     """What a run reads, once for all its files: a source, or parts one after the other. Times in seconds.
 
@@ -311,7 +320,7 @@ class Run(Value):
     source_times: bool = False
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
-    listens: bool = Field(default=False, description="Loudness is measured before, for its filters.")
+    procedure: ProcedureCall | None = Field(default=None, description="How it is done; None is one start.")
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
 

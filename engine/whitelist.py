@@ -129,6 +129,9 @@ RESULTS = Reading(
 # Lists, written by this engine, of files it wrote.
 PARTS = Reading(demuxers=("concat", "matroska", "mov"), decoders=RESULTS.decoders, forced=True)
 
+# Samples without loss, written by this engine.
+SAMPLES = Reading(demuxers=("matroska",), decoders=("ffv1", *UPLOADS.decoders), forced=True)
+
 # MPEG-TS files it wrote, with times that go on from one to the next.
 ONE_CLOCK = Reading(
     demuxers=("mpegts",), decoders=RESULTS.decoders, forced=True, protocols=("concat", "file")

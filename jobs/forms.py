@@ -29,6 +29,9 @@ class OperationForm(forms.Form):
         self.operation = catalogue.operation_for(type_)
         model = self.operation.Parameters
         schema = model.model_json_schema()
+        self._advanced = {
+            name for name, property_ in schema["properties"].items() if property_.get("x-advanced")
+        }
         for name, info in model.model_fields.items():
             kind = _resolved(schema["properties"][name], schema)
             field = _field(kind, name, required=info.is_required())
@@ -39,6 +42,21 @@ class OperationForm(forms.Form):
             self.fields[name] = field
         if media is not None:
             self._hint(media)
+
+    @property
+    def plain_fields(self) -> list[forms.BoundField]:
+        """What everyone sees."""
+        return [bound for bound in self if bound.name not in self._advanced]
+
+    @property
+    def advanced_fields(self) -> list[forms.BoundField]:
+        """What is folded away until it is asked for."""
+        return [bound for bound in self if bound.name in self._advanced]
+
+    @property
+    def opens_advanced(self) -> bool:
+        """Whether something folded away was filled in wrong."""
+        return any(bound.errors for bound in self.advanced_fields)
 
     def full_clean(self) -> None:
         """Judges nothing: the engine does, and its answer is put in with `problem_show`."""

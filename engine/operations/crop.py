@@ -4,29 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from engine.assembly import video_plan
-from engine.containers import VIDEO_CONTAINERS
+from engine.assembly import carried_out, video_plan
+from engine.containers import VIDEO_CONTAINERS, Container
 from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters, Pixels
 from engine.pictures import Geometry
 from engine.plan import main_video, video_encoded
-from engine.types import MediaInfo, Plan
+from engine.types import MediaInfo, Plan, VideoStream
 from problems import Problem
 
 Offset = Annotated[int, Field(ge=0, le=8192), WHOLE]
 
 
 class CropParameters(Parameters):
-    """The rectangle is given in pixels of the picture as it is seen; it must lie inside."""
+    """The rectangle is given in pixels of the picture as it is seen and must lie inside, or is found."""
 
-    width: Pixels = Field(
+    auto: bool = Field(
+        default=False,
+        title="Find black bars",
+        description="Look at samples of the whole video and cut away the bars that are black in all of them.",
+        examples=[True],
+    )
+    width: Pixels | None = Field(
+        default=None,
         title="Width",
         description="Width of the rectangle in pixels. Odd numbers are made even.",
         examples=[640],
     )
-    height: Pixels = Field(
+    height: Pixels | None = Field(
+        default=None,
         title="Height",
         description="Height of the rectangle in pixels. Odd numbers are made even.",
         examples=[360],
@@ -44,10 +53,22 @@ class CropParameters(Parameters):
         examples=[0],
     )
 
+    @field_validator("width", "height", "x", "y")
+    @classmethod
+    def _rectangle_or_bars(cls, value: int | None, info: ValidationInfo) -> int | None:
+        auto = info.data.get("auto", False)
+        if auto and value is not None:
+            raise PydanticCustomError("conflict", "Give a rectangle or have the bars found, not both.")
+        if not auto and value is None and info.field_name in ("width", "height"):
+            raise PydanticCustomError("required", "Give a width and a height, or have black bars found.")
+        return value
+
 
 def _plan(parameters: CropParameters, media: MediaInfo) -> Plan:
     stream = main_video(media)
     container = VIDEO_CONTAINERS.get(media.container, VIDEO_CONTAINERS["mp4"])
+    if parameters.width is None or parameters.height is None:
+        return _without_bars(media, stream, container)
     across, down = stream.display_width, stream.display_height
     width, x = _side(parameters.width, parameters.x, across, "wide")
     height, y = _side(parameters.height, parameters.y, down, "high")
@@ -61,6 +82,13 @@ def _plan(parameters: CropParameters, media: MediaInfo) -> Plan:
         geometry=geometry,
     )
     return video_plan("crop", media, container, picture, summary=f"From {across}x{down}, the {place}.")
+
+
+def _without_bars(media: MediaInfo, stream: VideoStream, container: Container) -> Plan:
+    why = "Black bars are looked for first, then the picture is encoded without them"
+    picture = video_encoded(media, stream, container, why=why)
+    summary = "Without the black bars, which are found when it runs."
+    return carried_out(video_plan("crop", media, container, picture, summary=summary), "bars")
 
 
 def _side(wished: int, offset: int | None, whole: int, word: str) -> tuple[int, int]:

@@ -12,9 +12,10 @@ from engine.assembly import file_plan
 from engine.codecs import AUDIO_CODECS, AudioCodec, label_of
 from engine.containers import AUDIO_CONTAINERS, Container
 from engine.operation import OperationType
-from engine.parameters import WHOLE, Kilobits, Parameters
+from engine.parameters import WHOLE, Channels, Kilobits, Parameters
 from engine.plan import Part
 from engine.tracks import (
+    SoundWish,
     audio_copied,
     audio_encoded,
     audio_obstacle,
@@ -36,13 +37,14 @@ class AudioFormat(StrEnum):
     OGG = "ogg"
     FLAC = "flac"
     M4A = "m4a"
+    OPUS = "opus"
 
 
 TrackNumber = Annotated[int, Field(ge=1, le=32), WHOLE]
 
 
 class ExtractAudioParameters(Parameters):
-    """Without `bitrate` the sound is copied untouched where the format can carry it."""
+    """Without `bitrate` and `channels` the sound is copied untouched where the format can carry it."""
 
     format: AudioFormat = Field(
         title="Format", description="The kind of sound file to make.", examples=["mp3"]
@@ -56,6 +58,13 @@ class ExtractAudioParameters(Parameters):
         default=None,
         title="Bit rate",
         description="Kilobits per second of the result. Empty keeps the source's quality where possible.",
+    )
+
+    channels: Channels | None = Field(
+        default=None,
+        title="Channels",
+        description="At most so many channels: 1 is mono, 2 stereo, 6 is 5.1. Empty keeps them.",
+        json_schema_extra={"x-empty": "As they are"},
     )
 
     @field_validator("bitrate")
@@ -116,14 +125,12 @@ def _track(parameters: ExtractAudioParameters, media: MediaInfo) -> AudioStream:
 def _part(
     parameters: ExtractAudioParameters, media: MediaInfo, track: AudioStream, container: Container
 ) -> Part:
-    codec = _codec_of(container)
-    if parameters.bitrate is not None:
-        why = f"Encoded at {parameters.bitrate} kbit/s, as asked."
-        return audio_encoded(media, track, codec, why=why, kbits=parameters.bitrate)
+    wish = SoundWish(kbits=parameters.bitrate, channels=parameters.channels)
     obstacle = audio_obstacle(media, track, container)
-    if obstacle is None:
+    why = wish.reason(track) or (f"Encoded because {obstacle}." if obstacle else None)
+    if why is None:
         return audio_copied(media, track, container)
-    return audio_encoded(media, track, codec, why=f"Encoded because {obstacle}.")
+    return audio_encoded(media, track, _codec_of(container), why=why, wish=wish)
 
 
 OPERATION = OperationType(

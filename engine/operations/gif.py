@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic_core import PydanticCustomError
 
 from engine.assembly import file_plan
 from engine.containers import ANIMATION_CONTAINERS, VIDEO_CONTAINERS
 from engine.operation import OperationType
-from engine.parameters import WHOLE, Parameters, Pixels, Seconds, parse_time
-from engine.pictures import Fit, Geometry, encodable, fitted
-from engine.plan import Part, main_video, video_encoded
+from engine.parameters import ADVANCED, WHOLE, Parameters, Pixels, Seconds, parse_time
+from engine.pictures import Fit, Geometry, encodable, fewer_frames, fitted
+from engine.plan import Coding, Part, main_video, video_encoded
 from engine.ranges import clock, of_part, range_of, within
 from engine.tracks import dropped_sound, dropped_subtitle, leftovers
 from engine.types import (
@@ -20,6 +22,7 @@ from engine.types import (
     Filter,
     MediaInfo,
     Plan,
+    Scalar,
     StreamDecision,
     StreamRecipe,
     VideoStream,
@@ -32,6 +35,7 @@ _MOST_BYTES = 1_500_000_000
 _BYTES_PER_PIXEL = 4
 _BITS_PER_PIXEL = 2.5
 _SPEED = 15e6  # pixels per CPU second
+_WEBP_BITS_PER_PIXEL, _WEBP_SPEED = 0.4, 3e6
 
 
 ShortTime = Annotated[
@@ -48,6 +52,7 @@ class AnimationFormat(StrEnum):
     """Kinds of moving pictures that can be written."""
 
     GIF = "gif"
+    WEBP = "webp"
     MP4 = "mp4"
 
 
@@ -72,8 +77,23 @@ class GifParameters(Parameters):
     format: AnimationFormat = Field(
         default=AnimationFormat.GIF,
         title="Format",
-        description="GIF plays everywhere; MP4 is much smaller and keeps all colours.",
+        description="GIF plays everywhere; WebP and MP4 are much smaller and keep all colours.",
+        examples=["gif"],
     )
+    loop: Annotated[int, Field(ge=1, le=1000), WHOLE] | None = Field(
+        default=None,
+        title="Rounds",
+        description="How many times it is played. Empty plays it for ever. MP4 leaves that to the player.",
+        examples=[3],
+        json_schema_extra=ADVANCED,
+    )
+
+    @field_validator("loop")
+    @classmethod
+    def _mp4_does_not_say(cls, loop: int | None, info: ValidationInfo) -> int | None:
+        if loop is not None and info.data.get("format") is AnimationFormat.MP4:
+            raise PydanticCustomError("not_applicable", "An MP4 cannot say how often it is played.")
+        return loop
 
 
 def _plan(parameters: GifParameters, media: MediaInfo) -> Plan:
@@ -86,11 +106,16 @@ def _plan(parameters: GifParameters, media: MediaInfo) -> Plan:
     why = f"Drawn as {rate:g} pictures of {width}x{height} a second"
     if parameters.format is AnimationFormat.MP4:
         container = VIDEO_CONTAINERS["mp4"]
-        fewer = (_fewer(rate),)
-        picture = video_encoded(clip, stream, container, why=why, geometry=geometry, filters=fewer)
+        fewer = (fewer_frames(rate, from_start=True),)
+        # Messages and pages show it like a picture, so it is for every player: no high dynamic range.
+        coding = Coding(codec=container.video)
+        picture = video_encoded(
+            clip, stream, container, why=why, coding=coding, geometry=geometry, filters=fewer
+        )
     else:
-        container = ANIMATION_CONTAINERS["gif"]
-        picture = _painted(clip, stream, geometry, rate, why)
+        container = ANIMATION_CONTAINERS[parameters.format]
+        paint = _painted if parameters.format is AnimationFormat.GIF else _drawn
+        picture = paint(clip, stream, geometry, rate, why)
     used = main_video(media)
     left_out: list[StreamDecision] = [
         *(dropped_sound(track, "A moving picture has no sound.") for track in media.audio),
@@ -109,7 +134,8 @@ def _plan(parameters: GifParameters, media: MediaInfo) -> Plan:
         ),
         left_out=left_out,
     )
-    return of_part(_loosened(plan, rate), part, media, left_out=[])
+    plan = _loosened(plan, rate, parameters)
+    return of_part(plan, part, media, left_out=[])
 
 
 def _painted(clip: MediaInfo, stream: VideoStream, geometry: Geometry, rate: float, why: str) -> Part:
@@ -132,7 +158,7 @@ def _painted(clip: MediaInfo, stream: VideoStream, geometry: Geometry, rate: flo
             encoder="gif",
             filters=(
                 *chain,
-                _fewer(rate),
+                fewer_frames(rate, from_start=True),
                 Filter(name="split", gives=("seen", "painted")),
                 Filter(
                     name="palettegen", options={"stats_mode": "diff"}, takes=("seen",), gives=("colours",)
@@ -157,26 +183,52 @@ def _painted(clip: MediaInfo, stream: VideoStream, geometry: Geometry, rate: flo
     )
 
 
-def _fewer(rate: float) -> Filter:
-    """Rounded up, each frame is the one of its moment; rounded to the nearest, it is a later one."""
-    return Filter(name="fps", options={"fps": f"{rate:g}", "round": "up"})
+def _drawn(clip: MediaInfo, stream: VideoStream, geometry: Geometry, rate: float, why: str) -> Part:
+    """A picture in all colours, as WebP."""
+    width, height = geometry.size
+    pixels = width * height * max(1.0, rate * clip.duration)
+    source_pixels = stream.width * stream.height * (stream.frame_rate or rate) * clip.duration
+    return Part(
+        recipe=StreamRecipe(
+            kind="video",
+            source_index=stream.index,
+            action="encode",
+            encoder="libwebp_anim",
+            options={"quality": 70},
+            filters=(*encodable(stream, geometry), fewer_frames(rate, from_start=True)),
+        ),
+        expected=ExpectedStream(kind="video", codec="webp", width=width, height=height),
+        decision=StreamDecision(
+            kind="video", source_index=stream.index, action="encode", codec="webp", why=f"{why}."
+        ),
+        bits=_WEBP_BITS_PER_PIXEL * pixels,
+        cpu_seconds=pixels / _WEBP_SPEED + source_pixels / 400e6,
+    )
 
 
-def _loosened(plan: Plan, rate: float) -> Plan:
+# How often to play it, as each format counts: GIF counts the rounds after the first.
+_ROUNDS: Mapping[AnimationFormat, Callable[[int | None], int]] = {
+    AnimationFormat.GIF: lambda loop: 0 if loop is None else loop - 1 or -1,
+    AnimationFormat.WEBP: lambda loop: loop or 0,
+}
+
+
+def _loosened(plan: Plan, rate: float, parameters: GifParameters) -> Plan:
     """The plan for a file that knows no chapters and whose last frame may be shown for one tick more."""
     output = plan.outputs[0]
     expected = output.expectation
     slack = round(expected.duration_tolerance + 2 / rate, 3)
     step = plan.steps[0]
     run = step.runs[0]
-    files = tuple(file.model_copy(update={"chapters": False}) for file in run.files)
+    rounds = _ROUNDS.get(parameters.format)
+    loop: dict[str, Scalar] = {} if rounds is None else {"loop": rounds(parameters.loop)}
+    files = tuple(
+        file.model_copy(update={"chapters": False, "options": {**file.options, **loop}}) for file in run.files
+    )
+    changes = {"duration_tolerance": slack, "animation": parameters.format is AnimationFormat.WEBP}
     return plan.model_copy(
         update={
-            "outputs": (
-                output.model_copy(
-                    update={"expectation": expected.model_copy(update={"duration_tolerance": slack})}
-                ),
-            ),
+            "outputs": (output.model_copy(update={"expectation": expected.model_copy(update=changes)}),),
             "steps": (step.model_copy(update={"runs": (run.model_copy(update={"files": files}),)}),),
         }
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from engine import loudness
-from engine.assembly import video_plan
+from engine.assembly import carried_out, expecting, video_plan
 from engine.containers import VIDEO_CONTAINERS
 from engine.operation import OperationType
 from engine.parameters import Parameters
@@ -70,16 +70,7 @@ def _plan(parameters: LoudnessParameters, media: MediaInfo) -> Plan:
             filters=filters,
         ),
     )
-    (output,) = plan.outputs
-    expected = output.expectation.model_copy(update={"loudness": parameters.target})
-    (step,) = plan.steps
-    runs = tuple(run.model_copy(update={"listens": True}) for run in step.runs)
-    return plan.model_copy(
-        update={
-            "outputs": (output.model_copy(update={"expectation": expected}),),
-            "steps": (step.model_copy(update={"runs": runs}),),
-        }
-    )
+    return carried_out(expecting(plan, loudness=parameters.target), "loudness")
 
 
 OPERATION = OperationType(

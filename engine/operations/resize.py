@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -10,10 +11,17 @@ from pydantic_core import PydanticCustomError
 from engine.assembly import video_plan
 from engine.containers import VIDEO_CONTAINERS
 from engine.operation import OperationType
-from engine.parameters import Parameters, Pixels
-from engine.pictures import Fit, Geometry, fitted
+from engine.parameters import ADVANCED, Colour, Parameters, Pixels
+from engine.pictures import Fit, box_around, fitted, padded
 from engine.plan import main_video, video_copied, video_encoded, video_obstacle
-from engine.types import MediaInfo, Plan
+from engine.types import Filter, MediaInfo, Plan
+
+
+class Background(StrEnum):
+    """What is around a picture that does not fill its box."""
+
+    COLOR = "color"
+    BLUR = "blur"
 
 
 class ResizeParameters(Parameters):
@@ -36,8 +44,23 @@ class ResizeParameters(Parameters):
         title="Fitting",
         description=(
             "How the picture meets a box of another shape: contain keeps all of it, cover fills the box and "
-            "cuts what stands out, stretch changes its shape."
+            "cuts what stands out, stretch changes its shape, pad keeps all of it and fills the rest."
         ),
+        examples=["contain"],
+    )
+    background: Background = Field(
+        default=Background.COLOR,
+        title="Behind the picture",
+        description="What pad fills the rest of the box with: a colour, or a blurred copy of the picture.",
+        examples=["blur"],
+        json_schema_extra=ADVANCED,
+    )
+    color: Colour = Field(
+        default="black",
+        title="Colour",
+        description="The colour that pad fills with: #rrggbb, or a name such as black or white.",
+        examples=["#1e293b"],
+        json_schema_extra=ADVANCED,
     )
     upscale: bool = Field(
         default=False,
@@ -49,6 +72,8 @@ class ResizeParameters(Parameters):
     def _needs_a_side(self) -> Self:
         if self.width is None and self.height is None:
             raise PydanticCustomError("required", "Give a width, a height or both.")
+        if self.fit is Fit.PAD and (self.width is None or self.height is None):
+            raise PydanticCustomError("required", "To pad, give a width and a height.")
         return self
 
 
@@ -63,21 +88,33 @@ def _plan(parameters: ResizeParameters, media: MediaInfo) -> Plan:
         upscale=parameters.upscale,
     )
     before = (stream.display_width, stream.display_height)
-    if geometry.size == before and video_obstacle(media, stream, container) is None:
+    size = geometry.size
+    filters: tuple[Filter, ...] = ()
+    if parameters.fit is Fit.PAD:
+        size = box_around(stream, parameters.width or 0, parameters.height or 0, upscale=parameters.upscale)
+        colour = parameters.color if parameters.background is Background.COLOR else None
+        filters = padded(geometry.size, size, colour) if size != geometry.size else ()
+    if size == before and video_obstacle(media, stream, container) is None:
         picture = video_copied(
             media, stream, container, why="The picture has this size already, so it is kept."
         )
     else:
         why = f"A picture of {before[0]}x{before[1]} is drawn again at {geometry.size[0]}x{geometry.size[1]}"
-        picture = video_encoded(media, stream, container, why=why, geometry=geometry)
-    return video_plan("resize", media, container, picture, summary=_summary(parameters, before, geometry))
+        if filters:
+            why += f" in a box of {size[0]}x{size[1]}"
+        picture = video_encoded(
+            media, stream, container, why=why, geometry=geometry, filters=filters, size=size
+        )
+    return video_plan("resize", media, container, picture, summary=_summary(parameters, before, size))
 
 
-def _summary(parameters: ResizeParameters, before: tuple[int, int], geometry: Geometry) -> str:
-    width, height = geometry.size
+def _summary(parameters: ResizeParameters, before: tuple[int, int], size: tuple[int, int]) -> str:
+    width, height = size
     text = f"From {before[0]}x{before[1]} to {width}x{height}"
     asked = (parameters.width or width, parameters.height or height)
     larger = asked[0] > before[0] + 1 or asked[1] > before[1] + 1
+    if parameters.fit is Fit.PAD:
+        larger = asked[0] > width + 1
     return f"{text}; the source is not enlarged." if larger and not parameters.upscale else f"{text}."
 
 

@@ -32,12 +32,15 @@ def _number(value: object) -> object:
 
 Quarters = Annotated[Literal[90, 180, 270], BeforeValidator(_number)]
 
+# vflip only turns the order of the lines around; x265 crashes on that with more than 8 bits.
+_UPSIDE_DOWN = (Filter(name="vflip"), Filter(name="copy"))
+
 _TURNS: Mapping[int, tuple[Filter, ...]] = {
     90: (Filter(name="transpose", options={"dir": "clock"}),),
-    180: (Filter(name="hflip"), Filter(name="vflip")),
+    180: (Filter(name="hflip"), *_UPSIDE_DOWN),
     270: (Filter(name="transpose", options={"dir": "cclock"}),),
 }
-_FLIPS = {Flip.HORIZONTAL: Filter(name="hflip"), Flip.VERTICAL: Filter(name="vflip")}
+_FLIPS = {Flip.HORIZONTAL: (Filter(name="hflip"),), Flip.VERTICAL: _UPSIDE_DOWN}
 _WORDS = {Flip.HORIZONTAL: "left and right are exchanged", Flip.VERTICAL: "top and bottom are exchanged"}
 
 
@@ -80,7 +83,7 @@ def _plan(parameters: RotateParameters, media: MediaInfo) -> Plan:
         if parameters.degrees != 180:  # noqa: PLR2004 - half a turn, the only one that keeps the sides
             width, height = height, width
     if parameters.flip is not None:
-        filters.append(_FLIPS[parameters.flip])
+        filters += _FLIPS[parameters.flip]
         words.append(f"mirrored: {_WORDS[parameters.flip]}")
     done = " and ".join(words)
     picture = video_encoded(

@@ -5,18 +5,18 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters, Pixels, Seconds
 from engine.plan import main_video
-from engine.stills import still_output, still_run, still_size
-from engine.tracks import leftovers
+from engine.stills import picture_decisions, still_output, still_run, still_size
 from engine.types import Lane, MediaInfo, Plan, StepPlan, StreamDecision, VideoStream
 from problems import Problem
 
 _DEFAULT_POSITION = 0.1
+_MOST = 50
 
 
 class PictureFormat(StrEnum):
@@ -27,17 +27,44 @@ class PictureFormat(StrEnum):
     WEBP = "webp"
 
 
-PictureCount = Annotated[int, Field(ge=1, le=50), WHOLE]
+PictureCount = Annotated[int, Field(ge=1, le=_MOST), WHOLE]
+
+
+def _listed(value: object) -> object:
+    """Forms send one text."""
+    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Moments = Annotated[
+    tuple[Seconds, ...],
+    Field(min_length=1, max_length=_MOST),
+    BeforeValidator(_listed),
+    WithJsonSchema(
+        {
+            "type": ["array", "string"],
+            "items": {"type": ["number", "string"], "format": "timecode", "minimum": 0},
+            "minItems": 1,
+            "maxItems": _MOST,
+            "examples": [[1, 2.5, "00:01:30"], "1, 2.5, 00:01:30"],
+        }
+    ),
+]
 
 
 class ThumbnailParameters(Parameters):
-    """One picture at a moment, or several spread evenly; without either, one from the tenth part."""
+    """Pictures at moments, or several spread evenly; without either, one from the tenth part."""
 
     at: Seconds | None = Field(
         default=None,
         title="Moment",
         description="Seconds from the start, or HH:MM:SS.mmm.",
         examples=["00:00:05"],
+    )
+    times: Moments | None = Field(
+        default=None,
+        title="Moments",
+        description="Several moments, separated by commas; in the API also as a list.",
+        examples=["1, 2.5, 00:01:30"],
     )
     count: PictureCount | None = Field(
         default=None, title="Number", description="Take this many pictures, spread evenly.", examples=[5]
@@ -52,12 +79,19 @@ class ThumbnailParameters(Parameters):
         default=PictureFormat.JPG, title="Format", description="The kind of picture to make."
     )
 
-    @field_validator("count")
+    @field_validator("times", "count")
     @classmethod
-    def _one_way_to_choose(cls, count: int | None, info: ValidationInfo) -> int | None:
-        if count is not None and info.data.get("at") is not None:
-            raise PydanticCustomError("conflict", "Give a moment or a number of pictures, not both.")
-        return count
+    def _one_way_to_choose(
+        cls, value: tuple[float, ...] | int | None, info: ValidationInfo
+    ) -> tuple[float, ...] | int | None:
+        earlier = [
+            name for name in ("at", "times") if name != info.field_name and info.data.get(name) is not None
+        ]
+        if value is not None and earlier:
+            raise PydanticCustomError(
+                "conflict", "Give one moment, several moments or a number of pictures, not two of them."
+            )
+        return value
 
 
 def _plan(parameters: ThumbnailParameters, media: MediaInfo) -> Plan:
@@ -75,17 +109,6 @@ def _plan(parameters: ThumbnailParameters, media: MediaInfo) -> Plan:
         for role, moment in zip(roles, moments, strict=True)
     )
     pictures = "one picture" if len(moments) == 1 else f"{len(moments)} pictures"
-    others = [
-        StreamDecision(
-            kind=kind,
-            source_index=track.index,
-            action="drop",
-            codec=track.codec,
-            why="A picture has no use for it.",
-        )
-        for kind, tracks in (("audio", media.audio), ("subtitle", media.subtitles))
-        for track in tracks
-    ]
     decision = StreamDecision(
         kind="video",
         source_index=stream.index,
@@ -96,9 +119,7 @@ def _plan(parameters: ThumbnailParameters, media: MediaInfo) -> Plan:
     return Plan(
         operation="thumbnail",
         summary=f"{pictures.capitalize()} of {size[0]}x{size[1]} as {container.upper()}.",
-        streams=tuple(
-            sorted([decision, *others, *leftovers(media, stream)], key=lambda item: item.source_index)
-        ),
+        streams=picture_decisions(media, stream, decision),
         outputs=tuple(still_output(role, size=size, container=container) for role in roles),
         steps=(StepPlan(position=0, kind="thumbnail", lane=Lane.SHORT, runs=runs),),
         estimated_size=round(size[0] * size[1] * 0.2 * len(moments)),
@@ -110,13 +131,13 @@ def _moments(parameters: ThumbnailParameters, media: MediaInfo, stream: VideoStr
     length = min(media.duration, stream.duration or media.duration)
     # The last frame begins one frame before the end; half of one more is for rounding.
     last = max(0.0, length - 1.5 / (stream.frame_rate or 25.0))
-    if parameters.at is not None:
-        if parameters.at > media.duration:
-            reason = (
-                f"The moment {parameters.at:g} s was asked for; the video ends at {media.duration:.3f} s."
-            )
+    wished = parameters.times or (() if parameters.at is None else (parameters.at,))
+    for moment in wished:
+        if moment > media.duration:
+            reason = f"The moment {moment:g} s was asked for; the video ends at {media.duration:.3f} s."
             raise Problem("parameters_do_not_fit", reason=reason)
-        return [min(parameters.at, last)]
+    if wished:
+        return [min(moment, last) for moment in wished]
     if parameters.count is not None:
         return [min(length * (number + 0.5) / parameters.count, last) for number in range(parameters.count)]
     return [min(length * _DEFAULT_POSITION, last)]

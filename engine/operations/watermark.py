@@ -12,11 +12,11 @@ from pydantic_core import PydanticCustomError
 from engine.assembly import video_plan
 from engine.containers import VIDEO_CONTAINERS
 from engine.operation import OperationType
-from engine.parameters import WHOLE, Parameters, Seconds
+from engine.parameters import ADVANCED, WHOLE, Colour, Parameters, Seconds
 from engine.pictures import natural
 from engine.plan import main_video, video_encoded
 from engine.ranges import clock, range_of
-from engine.types import FONT, Filter, MediaInfo, Plan, Scalar
+from engine.types import FONT, Filter, MediaInfo, Plan, Scalar, VideoStream
 
 _TEXT_FILE = "watermark.txt"
 _LONGEST = 120
@@ -59,8 +59,18 @@ class WatermarkParameters(Parameters):
     opacity: Annotated[int, Field(ge=1, le=100), WHOLE] = Field(
         default=80, title="Opacity", description="In percent: 100 is solid, small numbers are hardly seen."
     )
+    color: Colour = Field(
+        default="white",
+        title="Colour",
+        description="The colour of the letters: #rrggbb, or a name such as white or yellow.",
+        examples=["white"],
+        json_schema_extra=ADVANCED,
+    )
     margin: Annotated[int, Field(ge=0, le=40), WHOLE] = Field(
-        default=3, title="Margin", description="Distance to the edges, in percent of the picture's height."
+        default=3,
+        title="Margin",
+        description="Distance to the edges, in percent of the picture's height.",
+        json_schema_extra=ADVANCED,
     )
     start: Seconds | None = Field(
         default=None,
@@ -105,7 +115,7 @@ def _plan(parameters: WatermarkParameters, media: MediaInfo) -> Plan:
     smaller = ", smaller than asked so that it fits" if size < wished else ""
     place = parameters.position.value.replace("_", " ")
     when = ""
-    options = _drawing(parameters, size, margin)
+    options = _drawing(parameters, stream, size, margin)
     if parameters.start is not None or parameters.end is not None:
         shown = range_of(media, start=parameters.start, end=parameters.end)
         options["enable"] = f"gte(t,{shown.start:.3f})*lt(t,{shown.end:.3f})"
@@ -133,7 +143,9 @@ def _plan(parameters: WatermarkParameters, media: MediaInfo) -> Plan:
     return plan.model_copy(update={"steps": steps})
 
 
-def _drawing(parameters: WatermarkParameters, size: int, margin: int) -> dict[str, Scalar]:
+def _drawing(
+    parameters: WatermarkParameters, stream: VideoStream, size: int, margin: int
+) -> dict[str, Scalar]:
     """The text itself is read from a file and taken as it is, so nothing in it can act as a filter."""
     sides = parameters.position.value.split("_")
     across = next((_ACROSS[side] for side in sides if side in _ACROSS), "max(0,(w-text_w)/2)")
@@ -144,13 +156,29 @@ def _drawing(parameters: WatermarkParameters, size: int, margin: int) -> dict[st
         "textfile": _TEXT_FILE,
         "expansion": "none",
         "fontsize": size,
-        "fontcolor": f"white@{opacity:.2f}",
-        # A dark edge keeps white letters readable on white.
+        "fontcolor": f"{_shown(parameters.color, stream)}@{opacity:.2f}",
+        # A dark edge keeps bright letters readable on white.
         "borderw": max(1, round(size / 20)),
         "bordercolor": f"black@{opacity * 0.6:.2f}",
         "x": across.format(margin=margin),
         "y": down.format(margin=margin),
     }
+
+
+# Full white would be as bright as the sun where a picture keeps its high dynamic range.
+_PAPER_WHITE = {"smpte2084": 0.58, "arib-std-b67": 0.75}
+_NAMES = {
+    "black": "#000000", "white": "#ffffff", "gray": "#808080", "grey": "#808080", "red": "#ff0000",
+    "green": "#008000", "blue": "#0000ff", "yellow": "#ffff00",
+}  # fmt: skip
+
+
+def _shown(colour: str, stream: VideoStream) -> str:
+    """The colour as the picture's transfer function needs it."""
+    full = int(_NAMES.get(colour, colour)[1:], 16)
+    share = _PAPER_WHITE.get(stream.color_transfer or "", 1.0)
+    parts = [round((full >> shift & 255) * share) for shift in (16, 8, 0)]
+    return "0x" + "".join(f"{part:02x}" for part in parts)
 
 
 OPERATION = OperationType(

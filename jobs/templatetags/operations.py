@@ -58,7 +58,8 @@ def parameter_pairs(operation: Operation | None) -> list[tuple[str, str]]:
         if value is None or value is False:
             continue
         title = (fields[name].title if name in fields else None) or name.replace("_", " ").capitalize()
-        pairs.append((title, "yes" if value is True else str(value)))
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        pairs.append((title, "yes" if value is True else text))
     return pairs
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.webp import read_animation
 from problems import Problem
 from tests.engine.clips import Clips
 from tests.engine.conftest import Perform
@@ -66,3 +67,29 @@ def test_a_gif_that_would_fill_the_memory_does_not_fit() -> None:
 )
 def test_nonsense_is_pointed_at(raw: dict[str, object], expected: dict[str, str]) -> None:
     assert refusals("gif", raw) == expected
+
+
+@pytest.mark.parametrize(("format_", "place"), [("gif", b"NETSCAPE2.0\x03\x01"), ("webp", b"ANIM")])
+def test_how_often_it_is_played(clips: Clips, perform: Perform, format_: str, place: bytes) -> None:
+    for wish, rounds in (({}, 0), ({"loop": 3}, 2 if format_ == "gif" else 3)):
+        raw = {"duration": 1, "width": 64, "format": format_, **wish}
+        data = only(perform("gif", raw, clips.container("mp4"))).path.read_bytes()
+        at = data.index(place) + len(place) + (8 if format_ == "webp" else 0)
+        assert int.from_bytes(data[at : at + 2], "little") == rounds
+
+
+def test_a_moving_webp(clips: Clips, perform: Perform) -> None:
+    artifact = only(perform("gif", {"duration": 2, "fps": 10, "format": "webp"}, clips.container("mp4")))
+    assert artifact.content_type == "image/webp"
+    found = read_animation(artifact.path)
+    assert found is not None
+    assert (found.width, found.height, found.pictures, found.whole) == (320, 180, 20, True)
+    assert found.duration == pytest.approx(2, abs=0.2)
+    cut = artifact.path.with_name("cut")
+    cut.write_bytes(artifact.path.read_bytes()[:-100])
+    broken = read_animation(cut)
+    assert broken is None or not broken.whole
+
+
+def test_an_mp4_does_not_say_how_often() -> None:
+    assert refusals("gif", {"format": "mp4", "loop": 2}) == {"/parameters/loop": "not_applicable"}

@@ -152,16 +152,22 @@ def test_fields_become_frames(clips: Clips, perform: Perform) -> None:
     assert raw_probe(artifact.path)["streams"][0].get("field_order") in (None, "progressive")
 
 
-def test_high_dynamic_range_is_mapped(clips: Clips, perform: Perform) -> None:
+def test_high_dynamic_range_is_kept_or_mapped(clips: Clips, perform: Perform) -> None:
     colours = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc"]
     tags = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
     source = clips.made(
         "hdr", *picture(seconds=1), "-vf", f"format=yuv420p10le,{tags}", *colours, "-c:v", "libx265",
         "-preset", "ultrafast", "-x265-params", "log-level=error", "-f", "mp4",
     )  # fmt: skip
-    artifact = only(perform("resize", {"width": 160}, source))
-    stream = raw_probe(artifact.path)["streams"][0]
-    assert (stream["color_transfer"], stream["pix_fmt"]) == ("bt709", "yuv420p")
+    for type_, wish, codec, transfer, pixels in (
+        ("resize", {"width": 160}, "hevc", "smpte2084", "yuv420p10le"),
+        ("convert", {"format": "mkv", "video_codec": "av1"}, "av1", "smpte2084", "yuv420p10le"),
+        ("convert", {"format": "webm"}, "vp9", "smpte2084", "yuv420p10le"),
+        ("convert", {"format": "mp4", "video_codec": "h264"}, "h264", "bt709", "yuv420p"),
+    ):
+        stream = raw_probe(only(perform(type_, wish, source)).path)["streams"][0]
+        found = (stream["codec_name"], stream["color_transfer"], stream["pix_fmt"])
+        assert found == (codec, transfer, pixels)
 
 
 def test_every_track_its_language_and_the_chapters_come_along(clips: Clips, perform: Perform) -> None:
