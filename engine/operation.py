@@ -17,6 +17,8 @@ class Holds(StrEnum):
 
     PICTURE = "moving pictures"
     SOUND = "sound"
+    IMAGE = "still picture"
+    WORDS = "subtitles"
 
 
 @dataclass(frozen=True, slots=True)
