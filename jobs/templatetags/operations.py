@@ -11,10 +11,14 @@ from engine.types import MediaInfo, Plan
 from jobs import selectors
 from jobs.forms import OperationForm
 from jobs.models import Job
+from jobs.pickers import Offers
 from problems import Kind, kind_for
+from users.ids import public_id_is_valid
 from videos.models import Operation, Video
 
 register = template.Library()
+
+_NAMED = {"vid": "another video", "ast": "a file of yours"}
 
 
 @register.simple_tag
@@ -58,9 +62,16 @@ def parameter_pairs(operation: Operation | None) -> list[tuple[str, str]]:
         if value is None or value is False:
             continue
         title = (fields[name].title if name in fields else None) or name.replace("_", " ").capitalize()
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = ", ".join(map(_spoken, value)) if isinstance(value, list) else _spoken(value)
         pairs.append((title, "yes" if value is True else text))
     return pairs
+
+
+def _spoken(value: object) -> str:
+    """A value as people say it; nobody knows a video by its id."""
+    text = str(value)
+    prefix = text[:3]
+    return _NAMED[prefix] if prefix in _NAMED and public_id_is_valid(prefix, text) else text
 
 
 @register.simple_tag
@@ -96,7 +107,8 @@ def operations_list(context: template.Context, video: Video, swap: bool = False)
 def fresh_form(context: template.Context, video: Video, type_: str) -> dict[str, Any]:
     """An empty form in place of one that was just sent."""
     media = MediaInfo.model_validate(video.media_info)
-    return {"video": video, "form": OperationForm(type_, media), "csrf_token": context.get("csrf_token")}
+    form = OperationForm(type_, media, offers=Offers(video.owner))
+    return {"video": video, "form": form, "csrf_token": context.get("csrf_token")}
 
 
 @register.inclusion_tag("jobs/operations_panel.html", takes_context=True)
@@ -104,8 +116,11 @@ def operations_panel(context: template.Context, video: Video) -> dict[str, Any]:
     """A form for each operation there is. One that was just refused keeps what was typed."""
     media = MediaInfo.model_validate(video.media_info)
     refused = context.get("operation_form")
+    offers = Offers(video.owner)
     forms = [
-        refused if refused is not None and refused.type == type_ else OperationForm(type_, media)
+        refused
+        if refused is not None and refused.type == type_
+        else OperationForm(type_, media, offers=offers)
         for type_ in catalogue.operations()
     ]
     return {"video": video, "forms": forms, "csrf_token": context.get("csrf_token")}
