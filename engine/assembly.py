@@ -12,6 +12,7 @@ from engine.types import (
     FileRecipe,
     Lane,
     MediaInfo,
+    Origin,
     OutputPlan,
     Plan,
     ProcedureCall,
@@ -65,7 +66,8 @@ def file_plan(
     left_out: Iterable[StreamDecision],
 ) -> Plan:
     """One file made of these parts in one run of one step."""
-    output = output_plan(container, role, expectation(media, container, parts))
+    expected = expectation(media, container, parts).model_copy(update={"origin": origin_of(parts)})
+    output = output_plan(container, role, expected)
     recipe = FileRecipe(
         role=role,
         muxer=container.muxer,
@@ -90,6 +92,25 @@ def file_plan(
         estimated_size=estimated_size(parts),
         estimated_seconds=estimated_seconds(parts),
     )
+
+
+# Filters after which a picture may be dark or a sound quiet, and rightly so.
+_DARKENS = frozenset({"crop", "fade", "volume", "afade"})
+
+
+def origin_of(parts: Iterable[Part]) -> Origin:
+    """The streams of the source to compare the file with: the first encoded ones, as copies cannot darken."""
+    found: dict[str, int] = {}
+    for part in parts:
+        recipe = part.recipe
+        first = recipe.kind not in found
+        own = recipe.action == "encode" and recipe.input == 0
+        if first and own and not _DARKENS & {item.name for item in recipe.filters}:
+            found[recipe.kind] = recipe.source_index
+        elif first:
+            found[recipe.kind] = -1
+    chosen = {kind: index for kind, index in found.items() if index >= 0}
+    return Origin(picture=chosen.get("video"), sound=chosen.get("audio"))
 
 
 def carried_out(plan: Plan, name: str, **settings: Scalar) -> Plan:

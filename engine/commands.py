@@ -93,14 +93,55 @@ def decode_argv(
     ]  # fmt: skip
 
 
-def measure_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
-    """A command that reads every packet without decoding; its progress ends at the true duration."""
+def measure_argv(path: Path, *, reading: Reading, limits: Limits, decoding: bool = False) -> list[str]:
+    """A command that reads every packet, or decodes it; its progress ends at the true length and count.
+
+    Decoding leaves out the smoothing of block edges: a third of the work, in which nothing can go wrong.
+    """
     return [
         *_start("error"),
         "-stats_period", "0.25", "-progress", "pipe:1",
+        *(["-skip_loop_filter", "all"] if decoding else []),
         *_input(_url(path), reading, limits),
-        "-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "null", "-",
+        "-map", "0:v?", "-map", "0:a?", *([] if decoding else ["-c", "copy"]),
+        "-threads", str(limits.threads), "-f", "null", "-",
     ]  # fmt: skip
+
+
+def glance_argv(
+    path: Path,
+    at: float,
+    length: float,
+    *,
+    picture: str | None,
+    sound: str | None,
+    layout: str | None,
+    keys_only: bool,
+    size: tuple[int, int],
+    reading: Reading,
+    limits: Limits,
+) -> list[str]:
+    """A command that looks at a file from `at` on: stdout gets small grey pictures, the log their times and
+    how loud the sound gets. `picture` and `sound` select streams.
+
+    With `keys_only` the picture is the key frame at or before `at`, which costs the decoding of one frame;
+    otherwise the pictures are all of the stretch.
+    """
+    argv = _start("info")
+    outputs: list[str] = []
+    if picture is not None:
+        cheap = ["-skip_frame", "nokey", "-noaccurate_seek"] if keys_only else []
+        argv += [*cheap, *_input(_url(path), reading, limits, start=at, length=length)]
+        small = f"scale=w={size[0]}:h={size[1]}:flags=area,format=gray,showinfo=checksum=0"
+        outputs += ["-map", f"0:{picture}", "-filter:v", small, "-fps_mode", "passthrough"]
+        outputs += [*(["-frames:v", "1"] if keys_only else []), "-f", "rawvideo", "pipe:1"]
+    if sound is not None:
+        # Opened once more: without an exact search the length would count from the key frame.
+        position = 0 if picture is None else 1
+        argv += _input(_url(path), reading, limits, start=at, length=length)
+        chain = f"aformat=channel_layouts={layout or 'stereo'},volumedetect"
+        outputs += ["-map", f"{position}:{sound}", "-filter:a", chain, "-f", "null", "-"]
+    return argv + outputs
 
 
 def listen_argv(

@@ -118,6 +118,19 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
     )
 }  # fmt: skip
 
+# One track each, in segments that begin with a key frame and can be played by themselves. Without edit lists,
+# which some players do not follow; sound needs one, to hide what its encoder puts before the first sample.
+STREAMED_PICTURE = Container(
+    "mp4", "HLS", "video/mp4", "mp4",
+    video="h264", video_encodes=("h264", "av1"),
+    muxer_options={"movflags": "+cmaf+frag_keyframe+dash+skip_trailer"},
+)  # fmt: skip
+STREAMED_SOUND = Container(
+    "m4a", "HLS", "audio/mp4", "mp4",
+    audio="aac", copies_audio=frozenset({"aac"}),
+    muxer_options={"movflags": "+delay_moov+dash+skip_trailer"},
+)  # fmt: skip
+
 AUDIO_CONTAINERS: Mapping[str, Container] = {
     container.name: container
     for container in (

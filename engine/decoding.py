@@ -54,11 +54,10 @@ def decode(
     text = outcome.stdout.decode("ascii", "replace")
     lines = text.splitlines()
     size = re.search(r"^#dimensions 0: (\d+)x(\d+)", text, re.MULTILINE)
-    told = len(re.findall(r"\[(?:error|fatal|panic)\]", outcome.log))
     return Decoded(
         frames=sum(1 for line in lines if line[:1].isdigit()),
         first_stream=sum(1 for line in lines if line.startswith("0,")),
-        errors=told + (0 if outcome.succeeded else 1),
+        errors=_complaints(outcome.log) + (0 if outcome.succeeded else 1),
         size=(int(size[1]), int(size[2])) if size else (0, 0),
         unfinished=outcome.ending is not runner.Ending.EXITED,
         log=without_paths(outcome.log, path.parent),
@@ -136,9 +135,33 @@ def _closed(stamps: Iterable[int]) -> list[int]:
     return keys
 
 
-def measure(path: Path, *, reading: Reading, limits: Limits, control: Control) -> tuple[float, float]:
-    """The duration in seconds by reading every packet, and the CPU seconds it took. Raises Stopped."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A file read from end to end: its length in seconds, how many pictures it has, and what went wrong."""
+
+    seconds: float
+    frames: int
+    errors: int
+    log: str
+    cpu_seconds: float
+
+
+def measure(
+    path: Path, *, reading: Reading, limits: Limits, control: Control, decoding: bool = False
+) -> Measured:
+    """Read every packet, with `decoding` also decode it. However long that takes. Raises Stopped."""
     meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
-    argv = commands.measure_argv(path, reading=reading, limits=limits)
+    argv = commands.measure_argv(path, reading=reading, limits=limits, decoding=decoding)
     outcome = runner.run(argv, cwd=path.parent, limits=limits, control=control, meter=meter)
-    return round(meter.position[0], 3), outcome.cpu_seconds
+    seconds, frames, _ = meter.position
+    return Measured(
+        seconds=round(seconds, 3),
+        frames=frames,
+        errors=_complaints(outcome.log) + (0 if outcome.succeeded else 1),
+        log=without_paths(outcome.log, path.parent),
+        cpu_seconds=outcome.cpu_seconds,
+    )
+
+
+def _complaints(log: str) -> int:
+    return len(re.findall(r"\[(?:error|fatal|panic)\]", log))

@@ -23,6 +23,7 @@ from engine.progress import ProgressMeter, ProgressReporter
 from engine.runner import Outcome
 from engine.stages import stage
 from engine.storage import sha256_of, sync_directory, sync_file
+from engine.streaming import finish_stream
 from engine.types import (
     FONT,
     SOURCE,
@@ -30,6 +31,7 @@ from engine.types import (
     Check,
     Expectation,
     FileRecipe,
+    Input,
     Lettering,
     Limits,
     MediaInfo,
@@ -41,6 +43,7 @@ from engine.types import (
     Verification,
 )
 from engine.verify import verify
+from engine.whitelist import RESULTS, UPLOADS, Reading
 from engine.words import ass_of, cues_of, shown_until, srt_of
 from problems import Problem
 
@@ -183,16 +186,18 @@ class _Execution:
             self._do(run, begin / total * _RUNS_END, done / total * _RUNS_END)
         self._reporter(Progress(fraction=_RUNS_END), urgent=True)
         roles = [file.role for run in runs for file in run.files if file.part is None]
-        artifacts = [self._finish(self._plan.output_for(role)) for role in roles]
+        artifacts = [self._finish(self._plan.output_for(role)) for role in dict.fromkeys(roles)]
         if self._step.position == 0:
             artifacts += [self._write(output) for output in self._plan.outputs if output.text is not None]
         return tuple(artifacts)
 
     # --------------------------------------------------------------- what procedures may use, see Bench
 
-    @property
-    def sources(self) -> Mapping[str, Path]:
-        return self._sources
+    def opened(self, item: Input) -> tuple[Path, Reading]:
+        if item.parts:
+            (name,) = item.parts
+            return self._work_dir / name, RESULTS
+        return self._sources[item.source], UPLOADS
 
     @property
     def work_dir(self) -> Path:
@@ -284,6 +289,8 @@ class _Execution:
         for position, item in enumerate(run.inputs):
             if len(item.parts) > 1:
                 (self._work_dir / commands.list_name(position)).write_text(commands.parts_list(item))
+        for recipe in run.files:
+            (self._work_dir / self._plan.file_name(recipe)).parent.mkdir(parents=True, exist_ok=True)
         for name, text in run.texts.items():
             (self._work_dir / name).write_text(text, encoding="utf-8")
         if run.font:
@@ -324,8 +331,16 @@ class _Execution:
         if changed is not None:
             output = output.model_copy(update={"expectation": changed})
         try:
+            if output.members:
+                return self._finish_stream(path.parent, output)
             with stage("verify", role=output.role):
-                verified = verify(path, output, limits=self._limits, control=self._control)
+                verified = verify(
+                    path,
+                    output,
+                    source=self._sources[SOURCE],
+                    limits=self._limits,
+                    control=self._control,
+                )
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
@@ -350,6 +365,13 @@ class _Execution:
             media_info=media,
             verification=report,
         )
+
+    def _finish_stream(self, folder: Path, output: OutputPlan) -> Artifact:
+        made = finish_stream(folder, output, limits=self._limits, control=self._control)
+        self._cpu_seconds += made.cpu_seconds
+        for check in made.artifact.verification.report:
+            self._add(f"{check.name}: {check.actual}, as expected\n")
+        return made.artifact
 
     def _add(self, text: str) -> None:
         folders = {source.parent for source in self._sources.values()}

@@ -86,10 +86,10 @@ class _Inspection:
 
     def run(self) -> Intake:
         media = self._probe()
-        stream = _sane(media, self._limits)
-        self._report(0.1)
         if (promised_size(self._source, media.container) or 0) > media.size:
             raise Problem("input_truncated")
+        stream = _sane(media, self._limits)
+        self._report(0.1)
         if media.duration <= 0:
             media = media.model_copy(update={"duration": self._measured()})
         else:
@@ -131,11 +131,9 @@ class _Inspection:
 
     def _measured(self) -> float:
         """The duration by reading all packets: recordings from browsers do not tell theirs."""
-        duration, cpu_seconds = measure(
-            self._source, reading=UPLOADS, limits=self._limits, control=self._control
-        )
-        self._cpu_seconds += cpu_seconds
-        return duration
+        found = measure(self._source, reading=UPLOADS, limits=self._limits, control=self._control)
+        self._cpu_seconds += found.cpu_seconds
+        return found.seconds
 
     def _check_end(self, media: MediaInfo) -> None:
         """Compare the end that the file claims with the last packet that is there."""

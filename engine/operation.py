@@ -25,10 +25,11 @@ class Holds(StrEnum):
 class OperationType:
     """One entry of the catalogue; each file in `operations/` declares one as OPERATION.
 
-    `icon` is the name of a lucide icon. `plan` is pure and raises Problem when the parameters do not fit the
-    video; it gets an instance of `Parameters` and what the video holds. `others` names further files that
-    the parameters speak of, by the ids people know them by; then `plan` gets what these hold as well, by the
-    same names, and reads them as sources of these names.
+    `icon` is the name of a lucide icon; `form` tells whether pages can offer the parameters as plain fields.
+    `plan` is pure and raises Problem when the parameters do not fit the video; it gets an instance of
+    `Parameters` and what the video holds. `others` names further files that the parameters speak of, by the
+    ids people know them by; then `plan` gets what these hold as well, by the same names, and reads them as
+    sources of these names. With `others_optional` a wish that names none can be a step of a pipeline.
     """
 
     type: str
@@ -38,3 +39,5 @@ class OperationType:
     Parameters: builtins.type[Parameters]
     plan: Callable[..., Plan]
     others: Callable[[Any], Mapping[str, Holds]] | None = None
+    others_optional: bool = False
+    form: bool = True

@@ -174,6 +174,9 @@ def validated(model: type[Parameters], raw: Mapping[str, object]) -> Parameters:
 
 # pydantic's kind of error -> our code and sentence. The context fills the placeholders.
 _SENTENCES: Mapping[str, tuple[str, str]] = {
+    "model_type": ("not_an_object", "Must be an object."),
+    "dict_type": ("not_an_object", "Must be an object."),
+    "tuple_type": ("not_a_list", "Must be a list."),
     "missing": ("required", "This is required."),
     "greater_than_equal": ("too_small", "Must be at least {ge:g}."),
     "greater_than": ("too_small", "Must be more than {gt:g}."),
@@ -210,8 +213,9 @@ def _field_error(model: type[Parameters], item: ErrorDetails) -> FieldError:
     path = [str(part) for part in item["loc"]]
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in ("parameters", *path))
     if item["type"] == "extra_forbidden":
-        known = ", ".join(model.model_fields)
-        return FieldError(pointer, "unknown", f"There is no such parameter. Known are: {known}.")
+        # Deeper down it is another model's.
+        known = f" Known are: {', '.join(model.model_fields)}." if len(path) == 1 else ""
+        return FieldError(pointer, "unknown", f"There is no such parameter.{known}")
     context: dict[str, Any] = {"message": item["msg"], **item.get("ctx", {})}
     code, sentence = _SENTENCES.get(item["type"], (item["type"], "{message}"))
     return FieldError(pointer, code, sentence.format_map(context))

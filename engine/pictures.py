@@ -126,10 +126,11 @@ def encodable(
             cut |= {"x": geometry.offset[0], "y": geometry.offset[1]}
         chain.append(Filter(name="crop", options=cut))
     if stream.hdr and not keep_hdr:
-        if geometry.size[0] % 2 or geometry.size[1] % 2:
-            # A side of half a colour sample is more than zscale can take.
-            chain.append(Filter(name="format", options={"pix_fmts": "yuv444p10le"}))
-        chain += _tone_mapping(stream)
+        # Half a colour sample is more than zscale can take: odd sides pass it with colours in full size.
+        odd = geometry.size[0] % 2 or geometry.size[1] % 2
+        before = [Filter(name="format", options={"pix_fmts": "yuv444p10le"})] if odd else []
+        after = [Filter(name="format", options={"pix_fmts": "yuv444p"})] if odd else []
+        chain += [*before, *_tone_mapping(stream), *after]
     chain.append(Filter(name="setsar", options={"sar": 1}))
     chain.append(Filter(name="format", options={"pix_fmts": pixel_format}))
     return tuple(chain)

@@ -50,6 +50,9 @@ class Coding:
 
 AS_USUAL = Coding()
 
+# Codecs whose encoders use B-frames.
+_REORDERED = frozenset({"h264", "hevc"})
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -96,12 +99,15 @@ def video_obstacle(media: MediaInfo, stream: VideoStream, container: Container) 
 def video_copied(media: MediaInfo, stream: VideoStream, container: Container, why: str | None = None) -> Part:
     """The picture untouched."""
     tag = container.tags.get(stream.codec)
+    options: dict[str, Scalar] = {"tag": tag} if tag else {}
+    if stream.reordered:
+        options |= last_frame_timed(stream, container)
     return Part(
         recipe=StreamRecipe(
             kind="video",
             source_index=stream.index,
             action="copy",
-            options={"tag": tag} if tag else {},
+            options=options,
             language=stream.language,
             default=True,
         ),
@@ -158,6 +164,8 @@ def video_encoded(
         stream = stream.model_copy(update={"frame_rate": rate})
     if rules.name in container.tags:
         options["tag"] = container.tags[rules.name]
+    if rules.name in _REORDERED:
+        options |= last_frame_timed(stream, container)
     if container.constant_frame_rate and stream.frame_rate:
         # Without this a file of uneven rate is filled up to the finest step of its clock.
         options["r"] = frame_rate_text(min(stream.frame_rate, 120.0))
@@ -187,6 +195,22 @@ def video_encoded(
         ),
         cpu_seconds=pixels / rules.speed / PRESET_SPEEDS[coding.preset] + source_pixels / 400e6,
     )
+
+
+def last_frame_timed(stream: VideoStream, container: Container) -> dict[str, Scalar]:
+    """Options that give the last frame its place in the track's clock, where that goes by decoding times.
+
+    MP4 adds up the times between frames as they are decoded. With B-frames the last is decoded long before
+    it is shown if the one before it is held; without sound the whole file would then end too early.
+    """
+    if not container.edit_lists:
+        return {}
+    last = "eq(NEXT_DTS,NOPTS)"
+    timing = f"setts=pts=PTS:dts='if({last},PTS,DTS)'"
+    if stream.duration:
+        end = stream.start_time + stream.duration
+        timing += f":duration='if({last},max(DURATION,{end:.6f}/TB-PTS),DURATION)'"
+    return {"bsf": timing}
 
 
 def _usual_codec(stream: VideoStream, container: Container) -> str:
@@ -236,8 +260,10 @@ def expectation(media: MediaInfo, container: Container, parts: Iterable[Part]) -
     duration = _duration(media, indexes)
     video = media.main_video
     frame = 1.0 / (video.frame_rate or _DEFAULT_RATE) if video else 0.0
-    # Encoders of sound add up to 0.1 s of silence at the ends to fill their blocks.
-    tolerance = max(0.1 + frame, duration * 0.001)
+    # Encoders of sound add up to 0.1 s of silence at the ends to fill their blocks; without sound it is how
+    # long the last frame is shown that some containers do not tell.
+    padding = 0.1 if any(part.recipe.kind == "audio" for part in kept) else frame
+    tolerance = max(padding + frame, duration * 0.001)
     if media.container in _LOOSE:
         tolerance = max(0.5 + frame, duration * 0.01)
     # A stream that starts late may keep its delay as an empty stretch or lose it, by the container.

@@ -17,14 +17,12 @@ from engine.control import Control
 from engine.failures import RunFailed
 from engine.progress import ProgressMeter
 from engine.runner import Outcome
-from engine.types import Check, Expectation, Limits, Run
+from engine.types import Check, Expectation, Input, Limits, Run
+from engine.whitelist import Reading
 
 
 class Bench(Protocol):
     """What a procedure may use. Shares of progress are from 0 to 1 of the whole run."""
-
-    @property
-    def sources(self) -> Mapping[str, Path]: ...
 
     @property
     def work_dir(self) -> Path: ...
@@ -34,6 +32,9 @@ class Bench(Protocol):
 
     @property
     def control(self) -> Control: ...
+
+    def opened(self, item: Input) -> tuple[Path, Reading]:
+        """The one file that an input of the run reads, and what may be opened there."""
 
     def path(self, role: str) -> Path:
         """Where the file with this role is written."""

@@ -13,6 +13,7 @@ INDEXED = frozenset({"mp4", "mov", "3gp", "mkv", "webm", "avi"})
 
 _SHORTEST = 0.001
 _LEAD = 30.0
+_TICK = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,13 @@ def chosen_from(plan: Plan, part: Range, media: MediaInfo) -> Plan:
     """The plan decoding from `lead_of` before the part until its end; filters choose what stays of that."""
     lead = lead_of(part, media)
     ask = {"start": round(part.start - lead, 3), "length": round(part.length + lead, 3)}
-    return _changed(plan, ask, {}, [])
+    plan = _changed(plan, ask, {}, [], last_frame=False)
+    # What is shown when cannot be told by one beginning and one speed.
+    outputs = tuple(
+        output.model_copy(update={"expectation": output.expectation.model_copy(update={"origin": None})})
+        for output in plan.outputs
+    )
+    return plan.model_copy(update={"outputs": outputs})
 
 
 def of_part(plan: Plan, part: Range, media: MediaInfo, *, left_out: list[StreamDecision]) -> Plan:
@@ -96,15 +103,35 @@ def of_part(plan: Plan, part: Range, media: MediaInfo, *, left_out: list[StreamD
     cut: dict[str, Scalar] = {"t": f"{part.length:.3f}"}
     if lead:
         cut["ss"] = f"{lead:.3f}"
-    return _changed(plan, ask, cut, left_out)
+    return _begun(_changed(plan, ask, cut, left_out), part.start)
 
 
-def copied_part(plan: Plan, ask: float, length: float, *, left_out: list[StreamDecision]) -> Plan:
-    """The plan made for `within`, copying from the key frame before `ask` on."""
-    # What comes before the place asked for must not be hidden by an edit list.
-    cut: dict[str, Scalar] = {"avoid_negative_ts": "make_zero"} if ask else {}
+def _begun(plan: Plan, start: float) -> Plan:
+    """The plan for outputs whose beginning is at `start` of the source."""
+    outputs = []
+    for output in plan.outputs:
+        expected = output.expectation
+        if expected.origin is not None:
+            origin = expected.origin.model_copy(update={"start": start})
+            expected = expected.model_copy(update={"origin": origin})
+        outputs.append(output.model_copy(update={"expectation": expected}))
+    return plan.model_copy(update={"outputs": tuple(outputs)})
+
+
+def copied_part(
+    plan: Plan, ask: float, length: float, *, lead: float, left_out: list[StreamDecision]
+) -> Plan:
+    """The plan made for `within`, copying from the key frame `lead` seconds before `ask` on."""
+    # The times of what was copied count from the place asked for. Moved by the lead the key frame comes at
+    # the very start; a millisecond more, or a rounded time would let an edit list hide it.
+    cut: dict[str, Scalar] = {"output_ts_offset": f"{lead + _TICK:.3f}"} if ask else {}
     return _changed(
-        plan, {"start": ask, "length": length, "from_key_frame": True}, cut, left_out, chapters=False
+        plan,
+        {"start": ask, "length": length, "from_key_frame": True},
+        cut,
+        left_out,
+        chapters=False,
+        last_frame=False,
     )
 
 
@@ -115,6 +142,7 @@ def _changed(
     left_out: list[StreamDecision],
     *,
     chapters: bool = True,
+    last_frame: bool = True,
 ) -> Plan:
     steps = []
     for step in plan.steps:
@@ -125,7 +153,10 @@ def _changed(
                     update={
                         "options": {**file.options, **cut},
                         "chapters": file.chapters and chapters,
-                        "streams": tuple(map(_without_earlier_words, file.streams)),
+                        "streams": tuple(
+                            _without_earlier_words(stream) if last_frame else _without_timing(stream)
+                            for stream in file.streams
+                        ),
                     }
                 )
                 for file in run.files
@@ -135,6 +166,15 @@ def _changed(
         steps.append(step.model_copy(update={"runs": tuple(runs)}))
     streams = tuple(sorted([*plan.streams, *left_out], key=lambda item: item.source_index))
     return plan.model_copy(update={"steps": tuple(steps), "streams": streams})
+
+
+def _without_timing(stream: StreamRecipe) -> StreamRecipe:
+    """The picture does not end where the source's does, so its last frame has no time to be told."""
+    stream = _without_earlier_words(stream)
+    if stream.kind != "video":
+        return stream
+    kept = {name: value for name, value in stream.options.items() if name != "bsf"}
+    return stream.model_copy(update={"options": kept})
 
 
 def _without_earlier_words(stream: StreamRecipe) -> StreamRecipe:

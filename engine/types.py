@@ -18,6 +18,8 @@ Action = Literal["copy", "encode", "drop"]
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
 FONT = "font"  # its name in the working directory
+MASTER = "master.m3u8"  # the file of an output with members that leads to them
+MEMBERS = "files"  # the folder beside it
 SOURCE = "source"  # the name of the file an operation is about, among those a run may read
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 
@@ -203,8 +205,25 @@ class ExpectedStream(Value):
     copied: bool = False
 
 
+class Origin(Value):
+    """Where an output's pictures and sound come from, so that both can be seen and heard side by side.
+
+    What the output shows at `t` is what the source shows at `start + t * speed`. `picture` and `sound` are
+    indexes of streams of the source; None where a comparison would say nothing.
+    """
+
+    start: float = 0.0
+    speed: float = 1.0
+    picture: int | None = None
+    sound: int | None = None
+
+
 class Expectation(Value):
-    """What an output must be; `verify` compares the file with it. `None` means it is not checked."""
+    """What an output must be; `verify` compares the file with it. `None` means it is not checked.
+
+    `joined` is for files put together from parts: they are decoded whole. `frames` is the exact count of
+    pictures.
+    """
 
     container: str
     streams: tuple[ExpectedStream, ...]
@@ -213,11 +232,29 @@ class Expectation(Value):
     loudness: float | None = Field(default=None, description="LUFS of every sound track.")
     picture: bool = Field(default=False, description="The output is a still picture.")
     words: bool = Field(default=False, description="The output is a file of subtitles.")
+    joined: bool = False
+    frames: int | None = None
+    origin: Origin | None = None
     animation: bool = Field(default=False, description="The output is a moving WebP.")
 
 
+class MemberPlan(Value):
+    """One media file of an output that is a folder: a size of the picture, or a sound track."""
+
+    name: str
+    kind: Literal["video", "audio"]
+    content_type: str
+    expectation: Expectation
+    language: str | None = None
+    title: str | None = None
+    default: bool = False
+
+
 class OutputPlan(Value):
-    """One file the plan makes. `role` is unique in the plan and names the file in the working directory."""
+    """One file the plan makes. `role` is unique in the plan and names the file in the working directory.
+
+    With `members` it is a folder of that name: one file that leads to the others, which are in MEMBERS.
+    """
 
     role: str
     container: str
@@ -225,10 +262,11 @@ class OutputPlan(Value):
     content_type: str
     expectation: Expectation
     text: str | None = Field(default=None, description="The whole file, where it is known beforehand.")
+    members: tuple[MemberPlan, ...] = ()
 
     @property
     def filename(self) -> str:
-        return f"{self.role}.{self.extension}"
+        return f"{self.role}/{MASTER}" if self.members else f"{self.role}.{self.extension}"
 
 
 class Filter(Value):
@@ -260,12 +298,13 @@ class StreamRecipe(Value):
 
 
 class FileRecipe(Value):
-    """How one file is written: an output, whose OutputPlan `role` points to, or a part.
+    """How one file is written: an output, whose OutputPlan `role` points to, a member of one, or a part.
 
     A part is read by later runs and never leaves the working directory; `part` is its file name there.
     """
 
     role: str = ""
+    member: str | None = None
     part: str | None = None
     muxer: str
     streams: tuple[StreamRecipe, ...]
@@ -402,6 +441,8 @@ class Plan(Value):
 
     def file_name(self, recipe: FileRecipe) -> str:
         """The name of the recipe's file in the working directory."""
+        if recipe.member is not None:
+            return f"{recipe.role}/{MEMBERS}/{recipe.member}"
         return self.output_for(recipe.role).filename if recipe.part is None else recipe.part
 
     def output_for(self, role: str) -> OutputPlan:
@@ -443,8 +484,21 @@ class Verification(Value):
         return all(check.passed for check in self.report)
 
 
+class MemberFile(Value):
+    """One file of an artifact that is a folder; it is in MEMBERS beside the artifact's `path`."""
+
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+
+
 class Artifact(Value):
-    """A finished, verified and fsynced file inside the working directory."""
+    """A finished, verified and fsynced file inside the working directory.
+
+    With `members` it is all of the folder that `path` is in: `size` is the sum, and `sha256` that of a list
+    of all files with theirs, as `sha256sum` writes it.
+    """
 
     role: str
     path: Path
@@ -454,6 +508,7 @@ class Artifact(Value):
     sha256: str
     media_info: MediaInfo | None = None
     verification: Verification
+    members: tuple[MemberFile, ...] = ()
 
 
 class Limits(Value):

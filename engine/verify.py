@@ -1,7 +1,8 @@
 """Looks at what was made before anyone else may: is it what the plan promised?
 
-An exit status proves nothing. Each output is probed and compared with its Expectation, and its beginning and
-end are decoded. The report is kept with the file, also when everything is right.
+An exit status proves nothing. Each output is probed and compared with its Expectation, its beginning and end
+are decoded (all of it where it was joined from parts), and it is looked at beside its source. The report is
+kept with the file, also when everything is right.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.control import Control
-from engine.decoding import Decoded, decode, decode_words, measure
+from engine.decoding import Decoded, Measured, decode, decode_words, measure
 from engine.failures import RunFailed
+from engine.glance import compare
 from engine.loudness import measure_loudness
-from engine.probe import probe
+from engine.probe import probe, read_tail
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.types import (
     AudioStream,
@@ -51,8 +53,11 @@ class Verified:
 class _Inspection:
     """One file being checked; gathers lines of the report and CPU seconds."""
 
-    def __init__(self, path: Path, expected: Expectation, limits: Limits, control: Control) -> None:
+    def __init__(
+        self, path: Path, expected: Expectation, source: Path | None, limits: Limits, control: Control
+    ) -> None:
         self.path = path
+        self.source = source
         self.expected = expected
         self.reading: Reading = RESULTS
         if expected.picture or expected.words:
@@ -63,18 +68,22 @@ class _Inspection:
         self.checks: list[Check] = []
         self.cpu_seconds = 0.0
         self.log = ""
+        self.length: float | None = None
 
     def note(self, name: str, *, passed: bool, expected: object, actual: object) -> bool:
         self.checks.append(Check(name=name, passed=passed, expected=str(expected), actual=str(actual)))
         return passed
 
 
-def verify(path: Path, output: OutputPlan, *, limits: Limits, control: Control) -> Verified:
-    """Check a finished file against its plan.
+def verify(
+    path: Path, output: OutputPlan, *, limits: Limits, control: Control, source: Path | None = None
+) -> Verified:
+    """Check a finished file against its plan, and against the `source` if its plan says how they go together.
 
-    Raises RunFailed("output_invalid") with the failed checks as reason, and Stopped.
+    Raises RunFailed("output_invalid"), ("output_black") or ("output_silent") with the failed checks as
+    reason, and Stopped.
     """
-    inspection = _Inspection(path, output.expectation, limits, control)
+    inspection = _Inspection(path, output.expectation, source, limits, control)
     size = path.stat().st_size if path.is_file() else 0
     media: MediaInfo | None = None
     if output.expectation.animation:
@@ -89,13 +98,23 @@ def verify(path: Path, output: OutputPlan, *, limits: Limits, control: Control) 
     return Verified(media=media, verification=report, cpu_seconds=inspection.cpu_seconds)
 
 
+# Checks that are a cause of their own when nothing else is wrong.
+_OWN_CODES = {"not black": "output_black", "not silent": "output_silent"}
+_LENGTHS = frozenset({"duration", "decoded length", "reads to its end", "decodes at its end"})
+
+
 def _failure(inspection: _Inspection, report: Verification) -> RunFailed:
-    failed = [
-        f"{check.name} should be {check.expected} and is {check.actual}"
-        for check in report.report
-        if not check.passed
-    ]
-    return RunFailed("output_invalid", reason="; ".join(failed) + ".", log=inspection.log)
+    failed = [check for check in report.report if not check.passed]
+    reason = "; ".join(f"{check.name} should be {check.expected} and is {check.actual}" for check in failed)
+    names = {check.name for check in failed}
+    code = _OWN_CODES.get(next(iter(names)), "output_invalid") if len(names) == 1 else "output_invalid"
+    data: dict[str, float] = {}
+    expected = inspection.expected
+    if names <= _LENGTHS and inspection.length is not None and expected.duration is not None:
+        # It may be that the source cannot be read further.
+        data = {"readable": round(inspection.length, 2), "duration": round(expected.duration, 2)}
+        data = data if data["readable"] < data["duration"] else {}
+    return RunFailed(code, reason=f"{reason}.", log=inspection.log, **data)
 
 
 def _probe(inspection: _Inspection) -> MediaInfo | None:
@@ -110,7 +129,7 @@ def _probe(inspection: _Inspection) -> MediaInfo | None:
     inspection.cpu_seconds += probed.cpu_seconds
     if inspection.expected.picture or probed.media.container not in _MEASURED:
         return probed.media
-    return probed.media.model_copy(update={"duration": _measured(inspection)})
+    return probed.media.model_copy(update={"duration": _measured(inspection).seconds})
 
 
 def _animation(inspection: _Inspection, size: int) -> MediaInfo | None:
@@ -154,6 +173,7 @@ def _compare(inspection: _Inspection, media: MediaInfo) -> None:
     if expected.words:
         _read_words(inspection)
         return
+    inspection.length = media.duration
     if expected.duration is not None:
         inspection.note(
             "duration",
@@ -163,9 +183,14 @@ def _compare(inspection: _Inspection, media: MediaInfo) -> None:
         )
     if expected.loudness is not None:
         _listen(inspection, media, expected.loudness)
-    _decode_sample(inspection, "beginning", start=None)
-    if media.duration > _SAMPLE_SECONDS:
-        _decode_sample(inspection, "end", start=media.duration - _SAMPLE_SECONDS)
+    if expected.joined:
+        _decode_whole(inspection)
+    else:
+        _count_frames(inspection, media)
+        _decode_sample(inspection, "beginning", start=None)
+        if media.duration > _SAMPLE_SECONDS:
+            _decode_sample(inspection, "end", start=media.duration - _SAMPLE_SECONDS)
+    _look_beside(inspection, media)
 
 
 def _compare_streams(inspection: _Inspection, media: MediaInfo) -> None:
@@ -238,23 +263,110 @@ def _decode_sample(inspection: _Inspection, name: str, *, start: float | None) -
 
 
 def _read_through(inspection: _Inspection) -> None:
-    """Some containers cannot seek to an end without pictures; read all packets to see that it is there."""
-    duration = _measured(inspection)
+    """No frame begins in the last seconds, as one is held, or it cannot seek there: look at the packets."""
     expected = inspection.expected.duration or 0.0
+    tail = read_tail(
+        inspection.path,
+        max(0.0, expected - _SAMPLE_SECONDS),
+        reading=inspection.reading,
+        limits=inspection.limits,
+        control=inspection.control,
+    )
+    inspection.cpu_seconds += tail.cpu_seconds
+    end = _measured(inspection).seconds if tail.end is None else tail.end
     inspection.note(
         "reads to its end",
-        passed=duration >= expected - inspection.expected.duration_tolerance,
+        passed=end >= expected - inspection.expected.duration_tolerance,
         expected=f"{expected:.3f} s",
-        actual=f"{duration:.3f} s",
+        actual=f"{end:.3f} s",
     )
 
 
-def _measured(inspection: _Inspection) -> float:
-    duration, cpu_seconds = measure(
-        inspection.path, reading=inspection.reading, limits=inspection.limits, control=inspection.control
+def _decode_whole(inspection: _Inspection) -> None:
+    """Decode everything: where parts meet, a gap or a broken reference can be anywhere."""
+    found = _measured(inspection, decoding=True)
+    inspection.log += found.log
+    expected = inspection.expected
+    inspection.note(
+        "decodes from end to end",
+        passed=not found.errors,
+        expected="no errors",
+        actual=f"{found.errors} errors" if found.errors else "no errors",
     )
-    inspection.cpu_seconds += cpu_seconds
-    return duration
+    if expected.duration is not None:
+        inspection.note(
+            "decoded length",
+            passed=abs(found.seconds - expected.duration) <= expected.duration_tolerance,
+            expected=f"{expected.duration:.3f} s within {expected.duration_tolerance:g} s",
+            actual=f"{found.seconds:.3f} s",
+        )
+    if expected.frames is not None:
+        _note_frames(inspection, found.frames)
+
+
+def _count_frames(inspection: _Inspection, media: MediaInfo) -> None:
+    """The count in the index where there is one, else of the packets."""
+    if inspection.expected.frames is None or media.main_video is None:
+        return
+    told = media.main_video.frames
+    _note_frames(inspection, _measured(inspection).frames if told is None else told)
+
+
+def _note_frames(inspection: _Inspection, frames: int) -> None:
+    wanted = inspection.expected.frames
+    inspection.note("frames", passed=frames == wanted, expected=f"{wanted}", actual=f"{frames}")
+
+
+def _look_beside(inspection: _Inspection, media: MediaInfo) -> None:
+    """Is it black or silent where its source is not?"""
+    origin, source = inspection.expected.origin, inspection.source
+    if origin is None or source is None or (origin.picture is None and origin.sound is None):
+        return
+    found = compare(
+        inspection.path,
+        source,
+        origin,
+        duration=media.duration,
+        layout=media.audio[0].channel_layout if media.audio else None,
+        reading=inspection.reading,
+        limits=inspection.limits,
+        control=inspection.control,
+    )
+    inspection.cpu_seconds += found.cpu_seconds
+    if origin.picture is not None and found.lit:
+        inspection.note(
+            "not black",
+            passed=not found.black,
+            expected="light where its source has light",
+            actual=_where("black", found.black) or _places_alike(found.lit),
+        )
+    if origin.sound is not None and found.heard:
+        inspection.note(
+            "not silent",
+            passed=not found.silent,
+            expected="sound where its source has sound",
+            actual=_where("silent", found.silent) or _places_alike(found.heard),
+        )
+
+
+def _where(word: str, places: tuple[float, ...]) -> str:
+    return f"{word} at {', '.join(f'{place:.1f} s' for place in places)}" if places else ""
+
+
+def _places_alike(count: int) -> str:
+    return "alike in the place looked at" if count == 1 else f"alike in {count} places looked at"
+
+
+def _measured(inspection: _Inspection, *, decoding: bool = False) -> Measured:
+    found = measure(
+        inspection.path,
+        reading=inspection.reading,
+        limits=inspection.limits,
+        control=inspection.control,
+        decoding=decoding,
+    )
+    inspection.cpu_seconds += found.cpu_seconds
+    return found
 
 
 def _decode_picture(inspection: _Inspection) -> None:

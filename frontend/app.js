@@ -17,7 +17,7 @@ function syncThemeSwitch() {
 
 async function copyText(button) {
   const source = document.getElementById(button.dataset.copy);
-  const text = (source.value ?? source.textContent).trim();
+  const text = (source.value ?? source.href ?? source.textContent).trim();
   try {
     await navigator.clipboard.writeText(text);
     showToast("Copied.", "success");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.db.models import QuerySet
@@ -27,11 +28,11 @@ from jobs.serializers import (
     operations_as_json,
 )
 from jobs.waiting import WAIT_MAX_SECONDS, job_wait
-from problems import Problem
+from problems import FieldError, Problem
 from users.services import TICKET_LIFETIME, socket_ticket_create
 from users.viewer import viewer_of
-from videos.models import Operation
-from videos.selectors import operation_get_for, operations_of, video_get_for
+from videos.models import Operation, Video
+from videos.selectors import operation_find, operation_get_for, operations_of, video_get_for
 
 _PLAN = OpenApiParameter("plan", bool, description="Only say what would be done.")
 _WAIT = OpenApiParameter(
@@ -41,15 +42,26 @@ _WAIT = OpenApiParameter(
 )
 
 
+_TYPE = OpenApiParameter("type", str, description="Only operations of this type.")
+_SAME = OpenApiParameter(
+    "parameters",
+    str,
+    description="With `type`: a JSON object. Only the operation that is equal to a request with these, "
+    "however they are written.",
+)
+
+
 class VideoOperationsView(generics.GenericAPIView[Operation]):
     serializer_class = OperationSerializer
     filter_backends = ()
 
-    @extend_schema(operation_id="list_operations", responses=OperationSerializer(many=True))
+    @extend_schema(
+        operation_id="list_operations", parameters=[_TYPE, _SAME], responses=OperationSerializer(many=True)
+    )
     def get(self, request: Request, video_id: str) -> Response:
         """What was asked for on a video, newest first, each with its latest job and its results."""
         video = video_get_for(viewer_of(request), video_id)
-        page = self.paginate_queryset(operations_of(video)) or []
+        page = self.paginate_queryset(_narrowed(operations_of(video), video, request)) or []
         return self.get_paginated_response(_operations(selectors.with_latest_jobs(page), request))
 
     @extend_schema(
@@ -220,3 +232,19 @@ def _wait_seconds(request: Request) -> int:
         return int(field.run_validation(request.query_params.get("wait", "0")))
     except serializers.ValidationError as error:
         raise serializers.ValidationError({"wait": error.detail}) from error
+
+
+def _narrowed(operations: QuerySet[Operation], video: Video, request: Request) -> QuerySet[Operation]:
+    """Only those that `?type=` and `?parameters=` ask for."""
+    type_, text = request.query_params.get("type"), request.query_params.get("parameters")
+    if text is None:
+        return operations if type_ is None else operations.filter(type=type_)
+    try:
+        parameters = json.loads(text)
+    except (ValueError, RecursionError):
+        parameters = None
+    if type_ is None or not isinstance(parameters, dict):
+        detail = "Give a type, and its parameters as a JSON object."
+        raise Problem("invalid_request", errors=[FieldError("/parameters", "invalid", detail)])
+    found = operation_find(video, type_, parameters)
+    return operations.filter(pk=found.pk) if found else operations.none()

@@ -84,23 +84,32 @@ _BEST_OF_OWNER = f"""
     ) arm ORDER BY arm.priority, arm.place LIMIT 1
 """  # noqa: S608 - composed of constants
 
+# Whether an administrator has drained the lane, or the site. PostgreSQL asks once for each statement.
+_OPEN = """
+    NOT EXISTS (SELECT 1 FROM jobs_sitesettings c WHERE c.drained
+        OR CASE %(lane)s WHEN 'short' THEN c.drained_short ELSE c.drained_encode END)
+"""
+
 # A paused job counts as long as a worker holds it still: it takes a place and memory there, and whoever
-# could pause it out of the cap could fill every worker.
+# could pause it out of the cap could fill every worker. Again a scalar subquery: it must begin with the steps
+# that are held, never with all paused jobs. Nothing starts for an account that is suspended.
 _OWNER = """
     SELECT u.id AS owner_id, COALESCE(u.concurrent_jobs_override, t.concurrent_jobs) AS cap, (
         SELECT count(*) FROM jobs_job r WHERE r.owner_id = u.id AND r.status = 'active' AND r.type <> 'intake'
     ) + (
-        SELECT count(DISTINCT r.id) FROM jobs_step s JOIN jobs_job r ON r.id = s.job_id
-        WHERE s.owner_id = u.id AND s.status = 'active' AND r.status = 'paused'
+        SELECT count(DISTINCT s.job_id) FROM jobs_step s
+        WHERE s.owner_id = u.id AND s.status = 'active'
+          AND (SELECT r.status = 'paused' FROM jobs_job r WHERE r.id = s.job_id)
     ) AS running
-    FROM users_user u JOIN users_tier t ON t.name = u.tier_id
+    FROM users_user u JOIN users_tier t ON t.name = u.tier_id AND u.is_active
 """
 
 # Owners who have something claimable in a lane, the best step first. The recursion hops from owner to
 # owner through the index instead of reading every queued step.
 _OWNERS = f"""
     WITH RECURSIVE waiting(owner_id) AS (
-        (SELECT owner_id FROM jobs_step WHERE lane = %(lane)s AND status = 'queued' ORDER BY owner_id LIMIT 1)
+        (SELECT owner_id FROM jobs_step WHERE lane = %(lane)s AND status = 'queued' AND {_OPEN}
+         ORDER BY owner_id LIMIT 1)
         UNION ALL
         SELECT (SELECT s.owner_id FROM jobs_step s
                 WHERE s.lane = %(lane)s AND s.status = 'queued' AND s.owner_id > w.owner_id
@@ -117,7 +126,8 @@ _OWNERS = f"""
 
 _TAKE = f"""
     WITH best AS MATERIALIZED (
-        SELECT found.id FROM ({_OWNER} WHERE u.id = %(owner)s) o CROSS JOIN LATERAL ({_BEST_OF_OWNER}) found
+        SELECT found.id FROM ({_OWNER} WHERE u.id = %(owner)s AND {_OPEN}) o
+        CROSS JOIN LATERAL ({_BEST_OF_OWNER}) found
     ), locked AS MATERIALIZED (
         SELECT s.id FROM best JOIN jobs_step s ON s.id = best.id JOIN jobs_job j ON j.id = s.job_id
         WHERE s.status = 'queued' AND j.status IN ('queued', 'active')
@@ -167,10 +177,25 @@ def _owners_waiting(lane: str, *, limit: int) -> list[UUID]:
         return [owner for (owner,) in cursor.fetchall()]
 
 
+# Any number of claims share this lock; a change of the site's settings has it alone.
+_CLAIMS = 0x63_6C_61_69_6D_73
+
+_LOCK_OWNER = f"""
+    SELECT pg_advisory_xact_lock_shared({_CLAIMS}),
+        pg_advisory_xact_lock(hashtextextended('claims of ' || %s, 0))
+"""
+
+
 def claims_of_owner_lock(owner: UUID) -> None:
     """Until the end of the transaction nobody claims a step of this owner."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('claims of ' || %s, 0))", [str(owner)])
+        cursor.execute(_LOCK_OWNER, [str(owner)])
+
+
+def claims_stop() -> None:
+    """Waits for the claims under way; until the end of the transaction nobody claims anything."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIMS])
 
 
 @transaction.atomic

@@ -11,6 +11,8 @@ import logging
 from typing import NamedTuple
 
 from celery import current_app
+from celery.exceptions import CeleryError
+from django.core.cache import cache
 from django.db import transaction
 from kombu.exceptions import ChannelError, KombuError
 from redis.exceptions import RedisError
@@ -22,6 +24,7 @@ log = logging.getLogger(__name__)
 
 WORK = "jobs.work"
 RECONCILE = "jobs.reconcile"
+_WORKERS = "jobs.workers-alive"
 
 
 class _Call(NamedTuple):
@@ -62,6 +65,24 @@ def pending(lane: str) -> int:
     except (KombuError, RedisError, OSError) as error:
         log.warning("the broker could not be asked for waiting wake-ups: %s", error)
         return 0
+
+
+def workers_alive() -> dict[str, int] | None:
+    """How many workers of each lane answer; None where the broker cannot be asked.
+
+    The answer is up to 15 s old: asking takes half a second, for nobody knows how many will answer.
+    """
+    try:
+        known: dict[str, int] | None = cache.get(_WORKERS)
+        if known is None:
+            replies = current_app.control.ping(timeout=0.5)
+            names = [name.partition("@")[0] for reply in replies for name in reply]
+            known = {str(lane): names.count(lane) for lane in Step.Lane}
+            cache.set(_WORKERS, known, timeout=15)
+    except (KombuError, CeleryError, RedisError, OSError) as error:
+        log.warning("the workers could not be asked: %s", error)
+        return None
+    return known
 
 
 def flush(timeout: float = 2.0) -> bool:

@@ -6,7 +6,7 @@ Only shapes and their builders live here; `jobs/publish.py` sends them.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from jobs.models import Job
 from problems import kind_for
@@ -27,6 +27,14 @@ JobEventType = Literal[
 ]
 
 
+class JobFix(TypedDict):
+    """An operation to ask for instead, on the same video, and what a button with it says."""
+
+    type: str
+    parameters: dict[str, Any]
+    words: str
+
+
 class JobError(TypedDict):
     """Why a job failed or waits for its next try."""
 
@@ -34,6 +42,7 @@ class JobError(TypedDict):
     message: str
     hint: str
     retryable: bool
+    fix: JobFix | None
 
 
 class JobState(TypedDict):
@@ -142,6 +151,7 @@ def job_error(job: Job) -> JobError | None:
         "message": job.error_message or kind.title,
         "hint": kind.hint,
         "retryable": kind.retryable,
+        "fix": job.error_fix,
     }
 
 

@@ -129,6 +129,8 @@ def _resolved(property_: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
 
 def _field(kind: dict[str, Any], name: str, *, required: bool) -> forms.Field:
     default = kind.get("default")
+    if isinstance(default, list):
+        default = ", ".join(map(str, default))
     if "enum" in kind:
         choices = [(value, _words(name, value)) for value in kind["enum"]]
         if not required and default is None:
@@ -176,10 +178,7 @@ class JobsFilter(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        kinds = [(type_, operation.title) for type_, operation in catalogue.operations().items()]
-        types = self.fields["type"]
-        assert isinstance(types, forms.ChoiceField)  # noqa: S101 - declared above; tells the type checker
-        types.choices = [("", "Any operation"), *kinds, (Job.INTAKE, "Inspection of an upload")]
+        _types_offer(self.fields["type"])
 
     def chosen(self, name: str) -> str:
         """The field's value, or an empty text where it was not valid."""
@@ -189,3 +188,38 @@ class JobsFilter(forms.Form):
     @property
     def is_narrowed(self) -> bool:
         return bool(self.chosen("status") or self.chosen("type"))
+
+
+class StatisticsFilter(forms.Form):
+    """What the page of statistics counts; nonsense in the address falls back to the default."""
+
+    DAYS = 30
+
+    days = forms.TypedChoiceField(
+        required=False,
+        coerce=int,
+        empty_value=str(DAYS),
+        choices=[(7, "7 days"), (DAYS, "30 days"), (90, "90 days"), (365, "A year")],
+    )
+    type = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        _types_offer(self.fields["type"])
+
+    def chosen(self, name: str) -> str:
+        """The field's value, or an empty text where it was not valid."""
+        self.is_valid()
+        return str(self.cleaned_data.get(name, ""))
+
+    @property
+    def number_of_days(self) -> int:
+        self.is_valid()
+        return int(self.cleaned_data.get("days", self.DAYS))
+
+
+def _types_offer(field: forms.Field) -> None:
+    """Every type of jobs, and none, as choices."""
+    kinds = [(type_, operation.title) for type_, operation in catalogue.operations().items()]
+    assert isinstance(field, forms.ChoiceField)  # noqa: S101 - declared so; tells the type checker
+    field.choices = [("", "Any operation"), *kinds, (Job.INTAKE, "Inspection of an upload")]

@@ -1,12 +1,19 @@
-"""Removes what nobody needs any more: scratch of dead steps, expired uploads, old trash, stray files."""
+"""Removes what nobody needs any more: scratch of dead steps, expired uploads, old trash, stray files, and
+what the rules of retention say; counts storage by tier. Rows of old jobs go when somebody decides so."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from jobs import workspace
+from jobs.figures import DAY
 from jobs.models import Step
+from jobs.retention import retention_apply
+from jobs.rollups import history_day_clean, history_first_day, rolled_through, rollups_update, today
+from jobs.site import site_settings, storage_count
+from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
 from videos.services.uploads import uploads_expire
@@ -20,22 +27,27 @@ class Cleaned:
     """How many of each kind went."""
 
     scratch_folders: int
+    retired: dict[str, int]
     uploads: int
     videos: int
     files: int
     sessions: int
     idempotency_keys: int
+    tiers_counted: int
 
 
 def clean() -> Cleaned:
     """One round; safe to repeat and to run at any time."""
+    settings = site_settings()
     return Cleaned(
         scratch_folders=scratch_sweep(),
+        retired=retention_apply(settings),
         uploads=uploads_expire(),
-        videos=videos_purge(),
+        videos=videos_purge(trashed_before=settings.trash_kept),
         files=media_sweep(),
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
+        tiers_counted=storage_count(),
     )
 
 
@@ -47,3 +59,28 @@ def scratch_sweep() -> int:
     for step_id in dead:
         workspace.step_discard(step_id)
     return len(dead)
+
+
+def history_clean(*, older_than_days: int) -> int:
+    """Removes the rows of ended jobs that were asked for more than so many whole days ago; how many.
+
+    Their figures stay in the roll-ups for ever; lists of jobs, failures and slow jobs, logs and the figures
+    of single videos lose them. Takes one day after the other, each in a transaction of its own, so it may
+    run beside everything else and be cut short. Jobs that have not ended stay. Raises `invalid_request` for
+    less than a day.
+    """
+    if older_than_days < 1:
+        error = FieldError("/older_than_days", "too_small", "The history of at least the last day stays.")
+        raise Problem("invalid_request", errors=[error])
+    while rollups_update().days_ended:
+        pass
+    through = rolled_through()
+    if through is None:
+        return 0
+    before = min(through, today() - timedelta(days=older_than_days))
+    removed = 0
+    day: date | None = date.min
+    while day is not None and day < before and (day := history_first_day(before, day)) is not None:
+        removed += history_day_clean(day)
+        day += DAY
+    return removed

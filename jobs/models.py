@@ -1,4 +1,4 @@
-"""Jobs and their steps: the queue of record, and the history for ever."""
+"""Jobs and their steps, the queue of record; and the roll-ups of their history, which stay for ever."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.functions import Now
 
+from jobs.site_models import SiteSettings, TierStorage
 from users.ids import PublicIdField
 from users.models import Priority
 from videos.models import Operation, Video
+
+__all__ = ["SEQ_STRIDE", "Job", "SiteSettings", "Step", "TierStorage"]
 
 # A row's `seq` moves by this much with each write, which leaves room for progress messages in between
 # that are sent without a write.
@@ -25,8 +29,10 @@ STATISTICS_COLUMNS = (
     "started_at",
     "duration_ms",
     "cpu_seconds",
-    "operation",
+    "output_bytes",
 )
+# The default threshold of slow jobs, which have an index of their own.
+SLOW_MS = 60_000
 
 
 class Job(models.Model):
@@ -79,6 +85,7 @@ class Job(models.Model):
     max_attempts = models.PositiveSmallIntegerField(default=4, help_text="The first try and three more")
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
+    error_fix = models.JSONField(null=True, blank=True, help_text="engine.fixes.Fix: what to ask for instead")
     log = models.TextField(blank=True, help_text="The last lines of the tools' output")
     # By PostgreSQL's clock, like every time in these tables: the machines of workers may disagree.
     queued_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -86,6 +93,7 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     duration_ms = models.BigIntegerField(null=True, blank=True)
     cpu_seconds = models.FloatField(default=0)
+    output_bytes = models.BigIntegerField(default=0, db_default=0, help_text="Size of the results it made")
     run_after = models.DateTimeField(null=True, blank=True)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when, while it is paused")
@@ -100,15 +108,43 @@ class Job(models.Model):
         indexes: ClassVar = [
             # The jobs page and GET /jobs: one owner's jobs, newest first.
             models.Index(fields=["owner", "-id"], name="job_owner_newest"),
+            # The same of one state, with a type or without. The type is last: it is looked at inside the
+            # index, and the order by id stays.
+            models.Index(fields=["owner", "status", "-id", "type"], name="job_owner_status"),
+            # The same of one type.
+            models.Index(fields=["owner", "type", "-id"], name="job_owner_type"),
             # The snapshot of one owner's live jobs.
             models.Index(fields=["owner", "-id"], name="job_owner_live", condition=Q(finished_at=None)),
             # The cap of a tier: how many jobs of the owner run now.
             models.Index(fields=["owner"], name="job_owner_running", condition=Q(status="active")),
-            # Recent failures, for the history and the admin.
-            models.Index(fields=["-finished_at"], name="job_failed_recent", condition=Q(status="failed")),
+            # Recent failures, for the history and the admin. The type is in it so that rare ones are found
+            # without a look at each failure's wide row.
+            models.Index(
+                fields=["-finished_at", "-id"],
+                include=("type",),
+                name="job_failed_recent",
+                condition=Q(status="failed"),
+            ),
             # The same of one owner.
             models.Index(
-                fields=["owner", "-finished_at", "-id"], name="job_owner_failed", condition=Q(status="failed")
+                fields=["owner", "-finished_at", "-id"],
+                include=("type",),
+                name="job_owner_failed",
+                condition=Q(status="failed"),
+            ),
+            # Slow jobs of everybody and of one owner, from the default threshold upwards: without it, a
+            # walk over all jobs of a year to find a few.
+            models.Index(
+                fields=["-queued_at", "-id"],
+                include=("type", "duration_ms"),
+                name="job_slow",
+                condition=Q(duration_ms__gt=SLOW_MS),
+            ),
+            models.Index(
+                fields=["owner", "-queued_at", "-id"],
+                include=("type", "duration_ms"),
+                name="job_owner_slow",
+                condition=Q(duration_ms__gt=SLOW_MS),
             ),
             # Statistics of one owner: figures, by type, per day, slow jobs. A row is wide (plan, log), so
             # the index carries all that they read.
@@ -117,6 +153,17 @@ class Job(models.Model):
             ),
             # The same of everybody, for staff.
             models.Index(fields=["queued_at", "id"], include=STATISTICS_COLUMNS, name="job_queued"),
+            # The admin's list by state, newest first; completed ones are found soon enough by id.
+            models.Index(fields=["status", "-id"], name="job_unsuccessful", condition=~Q(status="completed")),
+            # The admin's list by type and by error code.
+            models.Index(fields=["type", "-id"], name="job_type_newest"),
+            models.Index(fields=["error_code", "-id"], name="job_error_newest", condition=Q(status="failed")),
+            # The removal of old logs.
+            models.Index(fields=["finished_at"], name="job_log_kept", condition=~Q(log="")),
+        ]
+        permissions: ClassVar = [
+            ("cancel_job", "Can cancel any job"),
+            ("retry_job", "Can run any job again"),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -127,6 +174,7 @@ class Job(models.Model):
                 condition=Q(progress__gte=0, progress__lte=100), name="job_progress_per_cent"
             ),
             models.CheckConstraint(condition=Q(priority__in=Priority.values), name="job_priority_known"),
+            models.CheckConstraint(condition=Q(output_bytes__gte=0), name="job_output_bytes_not_negative"),
             models.CheckConstraint(
                 condition=Q(status__in=["completed", "failed", "cancelled"], finished_at__isnull=False)
                 | Q(status__in=["queued", "active", "paused"], finished_at=None),
@@ -253,3 +301,96 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.position} of {self.job_id}"
+
+
+class Rollup(models.Model):
+    """The jobs of one type that one owner asked for on one day, or in one month, added up. Without an owner
+    it is those of everybody. `jobs.rollups` makes them.
+
+    `part` 0 is counted from rows of jobs and counted anew when one of them changes. The other parts are of
+    rows that the clean-up has removed; nothing changes them any more. A month is the sum of all parts.
+
+    The spread of durations and waits is a histogram: `counts[i]` of them are in bucket `buckets[i]` of
+    `jobs.figures`.
+    """
+
+    class Grain(models.TextChoices):
+        DAY = "day", "Day"
+        MONTH = "month", "Month"
+
+    id = models.BigAutoField(primary_key=True)
+    grain = models.CharField(max_length=5, choices=Grain)
+    start = models.DateField(help_text="The day in UTC; for a month its first")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+", db_index=False
+    )
+    type = models.CharField(max_length=32)
+    part = models.PositiveSmallIntegerField()
+    queued = models.IntegerField()
+    active = models.IntegerField()
+    paused = models.IntegerField()
+    completed = models.IntegerField()
+    failed = models.IntegerField()
+    cancelled = models.IntegerField()
+    retries = models.BigIntegerField()
+    cpu_seconds = models.FloatField()
+    output_bytes = models.BigIntegerField()
+    longest_ms = models.BigIntegerField(null=True, help_text="Of all that ended, for the slow ones")
+    duration_count = models.IntegerField()
+    duration_sum = models.FloatField()
+    duration_min = models.FloatField(null=True)
+    duration_max = models.FloatField(null=True)
+    duration_buckets = ArrayField(models.SmallIntegerField())
+    duration_counts = ArrayField(models.IntegerField())
+    queue_count = models.IntegerField()
+    queue_sum = models.FloatField()
+    queue_min = models.FloatField(null=True)
+    queue_max = models.FloatField(null=True)
+    queue_buckets = ArrayField(models.SmallIntegerField())
+    queue_counts = ArrayField(models.IntegerField())
+
+    class Meta:
+        indexes: ClassVar = [
+            # Recounts: everything of a day or a month. Days are written in their order, so this is small.
+            BrinIndex(fields=["start"], name="rollup_start", pages_per_range=16),
+        ]
+        constraints: ClassVar = [
+            # Also serves every figure: one owner's, or everybody's, days and months in order.
+            models.UniqueConstraint(
+                fields=["owner", "grain", "start", "type", "part"],
+                name="rollup_once",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(condition=Q(grain__in=["day", "month"]), name="rollup_grain_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.grain} {self.start}"
+
+
+class RollupTouch(models.Model):
+    """A past day in which a job of this owner has changed. Written by triggers, in the transaction of the
+    change, so that no way of changing a job can forget it."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField(db_index=True)
+    # No foreign key: the touch of a deleted account's jobs outlives the account.
+    owner_id = models.UUIDField()
+
+    def __str__(self) -> str:
+        return f"{self.day}"
+
+
+class RollupProgress(models.Model):
+    """One row: all days before `through` are rolled up."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    through = models.DateField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(id=1), name="rollup_progress_is_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"before {self.through}"

@@ -45,6 +45,7 @@ def step_publish(claim: Claim, *, placed: Sequence[PlacedOutput], cpu_seconds: f
             return
         operation = Operation.objects.select_related("video").get(id=job.operation_id)
         outputs_record(operation=operation, placed=placed, video=operation.video)
+        job.output_bytes = sum(one.artifact.size for one in placed)
         transitions.job_complete(locked)
 
     won = _step_done(claim, record, cpu_seconds=cpu_seconds, log=log)

@@ -74,6 +74,7 @@ def operations_with_latest_job(video: Video) -> list[OperationWithJob]:
 
 
 def operation_with_latest_job(operation: Operation) -> OperationWithJob:
+    """`with_latest_jobs` for one."""
     return with_latest_jobs([operation])[0]
 
 

@@ -16,8 +16,17 @@ from videos.models import Operation
 from videos.serializers import ErrorSerializer, OutputSerializer, error_of
 
 
+class JobFixSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    parameters = serializers.DictField()
+    words = serializers.CharField(help_text="What a button with it says")
+
+
 class JobErrorSerializer(ErrorSerializer):
     retryable = serializers.BooleanField()
+    fix = JobFixSerializer(
+        allow_null=True, help_text="An operation on the same video that would not fail for this reason"
+    )
 
 
 class JobSerializer(serializers.Serializer[Any]):

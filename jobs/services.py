@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from engine import catalogue
+from engine.fixes import Fix, fix_for
 from engine.types import MediaInfo, Plan
 from jobs import transitions
 from jobs.models import Job
@@ -68,7 +69,9 @@ def operation_submit(
         return _operation_start(operation, video, request.plan, priority)
 
 
-def _operation_start(operation: Operation, video: Video, plan: Plan, priority: int | None) -> Submission:
+def _operation_start(
+    operation: Operation, video: Video, plan: Plan, priority: int | None, *, lane: str | None = None
+) -> Submission:
     """Needs the lock on the operation's row: equal requests, and a job that just ends, wait for it."""
     latest = Job.objects.filter(operation=operation).order_by("-id").first()
     live = latest is not None and not latest.is_finished
@@ -78,7 +81,7 @@ def _operation_start(operation: Operation, video: Video, plan: Plan, priority: i
         operation_status_set(operation_id=operation.id, status=Operation.Status.PENDING)
         operation.refresh_from_db()
     job = transitions.job_create(
-        video=video, operation=operation, priority=_priority(video.owner, priority), plan=plan
+        video=video, operation=operation, priority=_priority(video.owner, priority), plan=plan, lane=lane
     )
     return Submission(operation, job, created=True)
 
@@ -89,9 +92,17 @@ def _request(video: Video, type_: str, raw: Mapping[str, Any]) -> _Request:
     if video.status == Video.Status.FAILED:
         raise Problem("video_failed")
     parameters = catalogue.parameters_for(type_, dict(raw))
+    normalised = catalogue.normalised(parameters)
+    media = MediaInfo.model_validate(video.media_info)
     others = others_held(owner=video.owner, ids=catalogue.others_for(type_, parameters))
-    plan = catalogue.plan_for(type_, parameters, MediaInfo.model_validate(video.media_info), others)
-    return _Request(catalogue.normalised(parameters), catalogue.fingerprint(type_, parameters), plan)
+    try:
+        plan = catalogue.plan_for(type_, parameters, media, others)
+    except Problem as problem:
+        fix = fix_for(problem, type_, normalised, media, others)
+        if fix is None:
+            raise
+        raise Problem(problem.code, **problem.data, fix=fix.model_dump(mode="json")) from problem
+    return _Request(normalised, catalogue.fingerprint(type_, parameters), plan)
 
 
 def _priority(owner: User, asked: int | None) -> int:
@@ -129,9 +140,9 @@ def sample_submit(*, viewer: User, clip: Path, title: str = "Sample clip") -> Vi
     return upload_finish(upload_id=upload.id)
 
 
-def _intake_start(video: Video) -> Job:
+def _intake_start(video: Video, lane: str | None = None) -> Job:
     return transitions.job_create(
-        video=video, operation=None, priority=_priority(video.owner, None), plan=None
+        video=video, operation=None, priority=_priority(video.owner, None), plan=None, lane=lane
     )
 
 
@@ -144,28 +155,55 @@ def job_retry(*, viewer: User, job_id: str) -> Job:
     return job_retry_any(job_id=job_get_for(viewer, job_id).id)
 
 
-def job_retry_any(*, job_id: str) -> Job:
-    """`job_retry` for staff, whoever owns the job."""
+def job_retry_any(*, job_id: str, lane: str | None = None) -> Job:
+    """`job_retry` for staff, whoever owns the job. With `lane`, all its steps wait in that one."""
     job = Job.objects.select_related("operation", "video__owner__tier").get(id=job_id)
     if job.status not in {Job.Status.FAILED, Job.Status.CANCELLED}:
         raise Problem("job_state_conflict", status=job.status, action="retried")
     if job.video is None or job.video.deleted_at is not None:
         raise Problem("not_found")
     if job.type == Job.INTAKE:
-        return _intake_retry(job.video)
+        return _intake_retry(job.video, lane)
     if job.operation is None:
         raise Problem("not_found")
     request = _request(job.video, job.operation.type, job.operation.parameters)
     with transaction.atomic():
         operation = Operation.objects.select_for_update().get(id=job.operation.id)
-        submission = _operation_start(operation, job.video, request.plan, job.priority)
+        submission = _operation_start(operation, job.video, request.plan, job.priority, lane=lane)
     if not submission.created or submission.job is None:
         raise Problem("job_state_conflict", status="already run again", action="retried")
     return submission.job
 
 
-def _intake_retry(video: Video) -> Job:
+def job_fix(*, viewer: User, job_id: str) -> Submission:
+    """Starts what a failed job proposes instead of itself.
+
+    Raises Problem not_found, job_state_conflict where it proposes nothing, or those of `operation_submit`.
+    """
+    job = job_get_for(viewer, job_id)
+    if job.video_id is None or job.error_fix is None or job.status != Job.Status.FAILED:
+        raise Problem("job_state_conflict", status=job.status, action="fixed")
+    fix = Fix.model_validate(job.error_fix)
+    return operation_submit(
+        viewer=viewer, video_id=job.video_id, type=fix.type, parameters=fix.parameters, priority=job.priority
+    )
+
+
+def video_inspect_any(*, video_id: str) -> Job:
+    """Inspects a video again whose intake failed by our fault, for staff.
+
+    Raises Problem not_found, or conflict where it is not such a video.
+    """
+    video = Video.objects.select_related("owner__tier").filter(id=video_id, deleted_at=None).first()
+    if video is None:
+        raise Problem("not_found")
+    if video.status != Video.Status.FAILED or not video.has_bytes:
+        raise Problem("conflict")
+    return _intake_retry(video, None)
+
+
+def _intake_retry(video: Video, lane: str | None) -> Job:
     with transaction.atomic():
         if not video_intake_restart(video_id=video.id):
             raise Problem("job_state_conflict", status="refused for its file", action="retried")
-        return _intake_start(video)
+        return _intake_start(video, lane)

@@ -4,15 +4,17 @@ A `Scope` says whose jobs are counted, which of them and from when. A job belong
 asked for (`queued_at`), so the same job is never in two periods; failures alone are looked up by the
 moment they failed. Inspections of uploads are left out unless their type is asked for.
 
-Each query names the index that serves it. They read no row of the table where the index has it all.
+Each query names the index that serves it. They read no row of the table where the index has it all. Periods
+with many jobs are counted from roll-ups (`jobs.tallies`): the same figures, but for percentiles, which are
+then a little off and say so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import (
     Aggregate,
@@ -32,96 +34,21 @@ from django.db.models.fields import DateTimeField, DurationField
 from django.db.models.functions import Greatest, Right, TruncDay
 from django.utils import timezone
 
+from jobs import tallies
+from jobs.figures import DAY, Day, Figures, Period, Scope, Spread, Tally, TypeFigures, total_of
 from jobs.models import Job
 from problems import FieldError, Problem
 from users.ids import public_id_is_valid
 from users.models import User
-from videos.models import Output, Video
+from videos.models import Video
 
 PERIOD_DEFAULT = timedelta(days=30)
 PERIOD_MAX = timedelta(days=366)
 TIMELINE_DAYS_MAX = PERIOD_MAX.days
-SLOW_MS = 60_000
 LOG_TAIL_LINES = 20
 _LOG_TAIL_CHARACTERS = 4000
-_DAY = timedelta(days=1)
 # Outside of these a calculation with times would overflow; nothing was queued there either.
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
-
-
-class Period(NamedTuple):
-    """From `start` up to, but without, `end`."""
-
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What is counted. No owner: everybody's jobs. No period: from the beginning."""
-
-    owner_id: str | None
-    period: Period | None = None
-    type: str = ""
-    video_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How some lengths of time are spread, in milliseconds; all None where there was nothing to measure."""
-
-    average: float | None
-    minimum: float | None
-    maximum: float | None
-    p50: float | None
-    p95: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """`retries` are the tries beyond the first of each job. `output_bytes` are those still stored.
-
-    `duration_ms` is from the first start to the end, of completed jobs: what failed or was cancelled says
-    nothing about how long the work takes. `queue_ms` is from the request to the first start, of all that
-    started.
-    """
-
-    total: int
-    by_status: dict[str, int]
-    retries: int
-    cpu_seconds: float
-    output_bytes: int
-    duration_ms: Spread
-    queue_ms: Spread
-
-    @property
-    def success_rate(self) -> float | None:
-        """Completed of those that completed or failed, 0 to 1; None where there are none."""
-        ended = self.by_status["completed"] + self.by_status["failed"]
-        return self.by_status["completed"] / ended if ended else None
-
-
-class TypeFigures(NamedTuple):
-    """The figures of one type of jobs."""
-
-    type: str
-    figures: Figures
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """The jobs that were asked for on one day in UTC. `open` have not ended yet."""
-
-    date: date
-    completed: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    open: int = 0
-    cpu_seconds: float = 0.0
-
-    @property
-    def total(self) -> int:
-        return self.completed + self.failed + self.cancelled + self.open
 
 
 class PercentileCont(Aggregate):
@@ -156,8 +83,8 @@ def period_of(start: datetime | None, end: datetime | None) -> Period:
 def period_of_days(days: int, *, today: date | None = None) -> Period:
     """The last `days` days in UTC, `today` the last and whole."""
     last = today or timezone.now().astimezone(UTC).date()
-    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + _DAY
-    return Period(end - days * _DAY, end)
+    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + DAY
+    return Period(end - days * DAY, end)
 
 
 def scope_for(
@@ -240,6 +167,7 @@ def _aggregates() -> dict[str, Aggregate]:
         **{f"number_{status}": Count("pk", filter=Q(status=status)) for status in Job.Status.values},
         "retries": Sum(Greatest(F("attempt") - 1, 0)),
         "cpu": Sum("cpu_seconds"),
+        "bytes": Sum("output_bytes"),
         **_spread("duration", F("duration_ms"), _COMPLETED),
         **_spread("queue", _QUEUE_MS, Q(started_at__isnull=False)),
     }
@@ -248,39 +176,52 @@ def _aggregates() -> dict[str, Aggregate]:
 def job_figures(scope: Scope) -> Figures:
     """Everything in scope in one set of figures.
 
-    Served by `job_owner_queued`, or `job_queued` for everybody, or the index of the video; the bytes by
-    `output_role_once`.
+    Served by `job_owner_queued`, or `job_queued` for everybody, or the index of the video; long periods by
+    `rollup_once`.
     """
-    outputs = Output.objects.filter(operation__in=_finished_operations(scope))
-    return _figures(_jobs(scope).aggregate(**_aggregates()), outputs.aggregate(total=Sum("size"))["total"])
+    split = tallies.split_of(scope)
+    if split is None:
+        return _figures(_jobs(scope).aggregate(**_aggregates()))
+    return total_of(tallies.tallies_of(split).values()).figures()
 
 
 def job_figures_by_type(scope: Scope) -> list[TypeFigures]:
     """The figures of each type that has jobs in scope, the most frequent first. Served as `job_figures`."""
-    outputs = Output.objects.filter(operation__in=_finished_operations(scope))
-    sizes = dict(
-        outputs.order_by()
-        .values_list("operation__type")
-        .annotate(total=Sum("size"))
-        .values_list("operation__type", "total")
-    )
+    split = tallies.split_of(scope)
+    return _by_type_of_rows(scope) if split is None else _by_type_of(tallies.tallies_of(split))
+
+
+def job_figures_and_types(scope: Scope) -> tuple[Figures, list[TypeFigures]]:
+    """`job_figures` and `job_figures_by_type` at the cost of one of them where the period is long."""
+    split = tallies.split_of(scope)
+    if split is None:
+        return _figures(_jobs(scope).aggregate(**_aggregates())), _by_type_of_rows(scope)
+    found = tallies.tallies_of(split)
+    return total_of(found.values()).figures(), _by_type_of(found)
+
+
+def _by_type_of_rows(scope: Scope) -> list[TypeFigures]:
     rows = _jobs(scope).values("type").annotate(**_aggregates())
-    found = [TypeFigures(row["type"], _figures(dict(row), sizes.get(row["type"]))) for row in rows]
-    return sorted(found, key=lambda one: (-one.figures.total, one.type))
+    return _sorted([TypeFigures(row["type"], _figures(dict(row))) for row in rows])
 
 
-def _finished_operations(scope: Scope) -> Any:
-    return _jobs(scope).filter(_COMPLETED).values("operation")
+def _by_type_of(found: dict[str, Tally]) -> list[TypeFigures]:
+    return _sorted([TypeFigures(type_, tally.figures()) for type_, tally in found.items()])
 
 
-def _figures(row: dict[str, Any], output_bytes: int | None) -> Figures:
+def _sorted(found: list[TypeFigures]) -> list[TypeFigures]:
+    counted = [one for one in found if one.figures.total]
+    return sorted(counted, key=lambda one: (-one.figures.total, one.type))
+
+
+def _figures(row: dict[str, Any]) -> Figures:
     by_status = {status: row[f"number_{status}"] for status in Job.Status.values}
     return Figures(
         total=sum(by_status.values()),
         by_status=by_status,
         retries=row["retries"] or 0,
         cpu_seconds=row["cpu"] or 0.0,
-        output_bytes=int(output_bytes or 0),
+        output_bytes=int(row["bytes"] or 0),
         duration_ms=_spread_of(row, "duration"),
         queue_ms=_spread_of(row, "queue"),
     )
@@ -305,9 +246,19 @@ def job_timeline(scope: Scope, *, days: int, today: date | None = None) -> list[
     The scope's own period does not matter. Served as `job_figures`.
     """
     period = period_of_days(days, today=today)
-    within = Scope(scope.owner_id, period, scope.type, scope.video_id)
+    within = replace(scope, period=period)
+    split = tallies.split_of(within)
+    found = {} if split is None else tallies.days_of(split)
+    for edge in [period] if split is None else split.edges:
+        for day in _days(replace(within, period=edge)):
+            found[day.date] = found[day.date] + day if day.date in found else day
+    dates = [(period.start + number * DAY).date() for number in range(days)]
+    return [found.get(one) or Day(one) for one in dates]
+
+
+def _days(scope: Scope) -> list[Day]:
     rows = (
-        _jobs(within)
+        _jobs(scope)
         .annotate(day=TruncDay("queued_at", tzinfo=UTC, output_field=DateTimeField()))
         .values("day")
         .annotate(
@@ -318,8 +269,8 @@ def job_timeline(scope: Scope, *, days: int, today: date | None = None) -> list[
             cpu=Sum("cpu_seconds"),
         )
     )
-    found = {
-        row["day"].date(): Day(
+    return [
+        Day(
             date=row["day"].date(),
             completed=row["completed"],
             failed=row["failed"],
@@ -328,9 +279,7 @@ def job_timeline(scope: Scope, *, days: int, today: date | None = None) -> list[
             cpu_seconds=row["cpu"],
         )
         for row in rows
-    }
-    dates = [(period.start + number * _DAY).date() for number in range(days)]
-    return [found.get(one) or Day(one) for one in dates]
+    ]
 
 
 # ------------------------------------------------------------------------------------------- single jobs
@@ -340,30 +289,37 @@ def jobs_slow(scope: Scope, *, threshold_ms: int) -> QuerySet[Job, Any]:
     """`id` and `queued_at` of the ended jobs that took longer than the threshold, newest first.
 
     Only the keys, so that the walk stays inside the index; `jobs_in_order` fetches a page of them. Served
-    as `job_figures`.
+    by `job_owner_slow` and `job_slow` from a threshold of `SLOW_MS` upwards, below as `job_figures`. The
+    walk does not begin before the first day that has such a job, nor after the last.
     """
+    if scope.period is not None:
+        period = tallies.period_slower(scope, than_ms=threshold_ms)
+        if period is None:
+            return Job.objects.none().values("id", "queued_at")
+        scope = replace(scope, period=period)
     slow = _jobs(scope).filter(duration_ms__gt=threshold_ms)
     return slow.order_by("-queued_at", "-id").values("id", "queued_at")
 
 
+def jobs_failed(scope: Scope) -> QuerySet[Job, Any]:
+    """`id` and `finished_at` of the jobs that failed within the scope's period, the last first.
+
+    Only the keys, as `jobs_slow`. Served by `job_owner_failed`, or `job_failed_recent` for everybody.
+    """
+    failed = _jobs(scope, moment="finished_at").filter(status=Job.Status.FAILED)
+    return failed.order_by("-finished_at", "-id").values("id", "finished_at")
+
+
 def jobs_in_order(ids: Sequence[str]) -> list[Job]:
-    """The jobs of these ids in the same order, with operation and video, without their logs."""
-    jobs = Job.objects.filter(id__in=ids).select_related("operation", "video")
-    found = {job.id: job for job in jobs.defer("log", "plan", "video__media_info")}
+    """The jobs of these ids in the same order, with owner, operation and video, without their logs but for
+    the end that `failure_log_tail` reads."""
+    jobs = Job.objects.filter(id__in=ids).select_related("owner", "operation", "video")
+    jobs = jobs.defer("log", "plan", "video__media_info").annotate(log_end=Right("log", _LOG_TAIL_CHARACTERS))
+    found = {job.id: job for job in jobs}
     return [found[one] for one in ids if one in found]
 
 
-def jobs_failed(scope: Scope) -> QuerySet[Job]:
-    """The jobs that failed within the scope's period, the last first, for `failure_log_tail` too.
-
-    Served by `job_owner_failed`, or `job_failed_recent` for everybody.
-    """
-    failed = _jobs(scope, moment="finished_at").filter(status=Job.Status.FAILED)
-    failed = failed.select_related("operation", "video").defer("log", "plan", "video__media_info")
-    return failed.annotate(log_end=Right("log", _LOG_TAIL_CHARACTERS)).order_by("-finished_at", "-id")
-
-
 def failure_log_tail(job: Job) -> str:
-    """The last lines of the log of a row of `jobs_failed`."""
+    """The last lines of the log of a row of `jobs_in_order`."""
     log: str = vars(job)["log_end"]
     return "\n".join(log.rstrip().splitlines()[-LOG_TAIL_LINES:])

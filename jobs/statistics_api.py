@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs import statistics
+from jobs.figures import Scope
 from jobs.models import Job
-from jobs.statistics import Scope
 from jobs.statistics_serializers import (
     FailedJobSerializer,
     JobStatisticsSerializer,
@@ -113,7 +113,8 @@ class FailedJobsView(generics.GenericAPIView[Job]):
     def get(self, request: Request) -> Response:
         """Jobs that failed in the period, the last first, with the reason and the end of the log."""
         scope = _scope(PagedQuerySerializer(data=request.query_params), request)
-        jobs = self.paginate_queryset(statistics.jobs_failed(scope)) or []
+        keys: Any = self.paginate_queryset(statistics.jobs_failed(scope))
+        jobs = statistics.jobs_in_order([key["id"] for key in keys])
         return self.get_paginated_response([failed_job_state(job) for job in jobs])
 
 

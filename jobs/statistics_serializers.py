@@ -9,9 +9,9 @@ from rest_framework import serializers
 from engine.catalogue import operations
 from jobs import statistics
 from jobs.events import JobState, job_state
-from jobs.models import Job
+from jobs.figures import PERCENTILE_ERROR, Scope
+from jobs.models import SLOW_MS, Job
 from jobs.serializers import JobSerializer
-from jobs.statistics import Scope
 from users.ids import public_id_is_valid
 from users.models import User
 
@@ -90,7 +90,7 @@ class PagedQuerySerializer(PeriodQuerySerializer):
 
 class SlowQuerySerializer(PagedQuerySerializer):
     threshold_ms = serializers.IntegerField(
-        min_value=0, max_value=_WEEK_MS, default=statistics.SLOW_MS, help_text="Took longer than this"
+        min_value=0, max_value=_WEEK_MS, default=SLOW_MS, help_text="Took longer than this"
     )
 
 
@@ -120,8 +120,8 @@ class SpreadSerializer(serializers.Serializer[Any]):
     average = _RoundedField(allow_null=True)
     minimum = _RoundedField(allow_null=True)
     maximum = _RoundedField(allow_null=True)
-    p50 = _RoundedField(allow_null=True, help_text="Half of them took no longer")
-    p95 = _RoundedField(allow_null=True, help_text="95 of 100 took no longer")
+    p50 = _RoundedField(allow_null=True, help_text="Half of them took no longer; see percentile_error")
+    p95 = _RoundedField(allow_null=True, help_text="95 of 100 took no longer; see percentile_error")
 
 
 class StatusCountsSerializer(serializers.Serializer[Any]):
@@ -141,9 +141,15 @@ class FiguresSerializer(serializers.Serializer[Any]):
     )
     retries = serializers.IntegerField(help_text="Tries beyond the first of each job")
     cpu_seconds = _RoundedField()
-    output_bytes = serializers.IntegerField(help_text="Size of the results that are still stored")
+    output_bytes = serializers.IntegerField(
+        help_text="Size of the results the jobs made, stored still or not"
+    )
     duration_ms = SpreadSerializer(help_text="From the first start to the end, of completed jobs")
     queue_ms = SpreadSerializer(help_text="From the request to the first start, of all that started")
+    percentile_error = serializers.FloatField(
+        help_text="p50 and p95 are at most this share of their value off (or half a millisecond): "
+        f"{PERCENTILE_ERROR} where they come from roll-ups, 0 where they are exact"
+    )
 
 
 class ScopeSerializer(serializers.Serializer[Any]):
@@ -227,7 +233,7 @@ def owned_job_state(job: Job) -> OwnedJobState:
 
 
 def failed_job_state(job: Job) -> FailedJobState:
-    """The form of FailedJobSerializer, for rows of `statistics.jobs_failed`."""
+    """The form of FailedJobSerializer, for rows of `statistics.jobs_in_order`."""
     return {**owned_job_state(job), "log_tail": statistics.failure_log_tail(job)}
 
 

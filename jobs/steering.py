@@ -30,7 +30,8 @@ def job_cancel(*, viewer: User, job_id: str) -> Job:
 
 
 def job_cancel_any(*, job_id: str) -> Job:
-    return _steer(job_id, transitions.job_cancel, word="cancelled", states=Job.LIVE)
+    """`job_cancel` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
+    return steer(job_id, transitions.job_cancel, word="cancelled", states=Job.LIVE)
 
 
 def jobs_cancel_all(*, viewer: User) -> int:
@@ -54,8 +55,9 @@ def job_pause(*, viewer: User, job_id: str) -> Job:
 
 
 def job_pause_any(*, job_id: str) -> Job:
+    """`job_pause` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
     states = (Job.Status.QUEUED, Job.Status.ACTIVE)
-    return _steer(job_id, transitions.job_pause, word="paused", states=states)
+    return steer(job_id, transitions.job_pause, word="paused", states=states)
 
 
 def job_resume(*, viewer: User, job_id: str) -> Job:
@@ -64,7 +66,8 @@ def job_resume(*, viewer: User, job_id: str) -> Job:
 
 
 def job_resume_any(*, job_id: str) -> Job:
-    return _steer(job_id, transitions.job_resume, word="resumed", states=(Job.Status.PAUSED,))
+    """`job_resume` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
+    return steer(job_id, transitions.job_resume, word="resumed", states=(Job.Status.PAUSED,))
 
 
 def job_bump(*, viewer: User, job_id: str) -> Job:
@@ -73,13 +76,18 @@ def job_bump(*, viewer: User, job_id: str) -> Job:
 
 
 def job_bump_any(*, job_id: str) -> Job:
+    """`job_bump` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
     job = Job.objects.only("owner_id").get(id=job_id)
     with transaction.atomic():
         claims_of_owner_lock(raw_id(job.owner_id))
-        return _steer(job_id, _to_the_front, word="bumped", states=(Job.Status.QUEUED,))
+        return steer(job_id, _to_the_front, word="bumped", states=(Job.Status.QUEUED,))
 
 
-def _steer(job_id: str, act: Callable[[Locked], None], *, word: str, states: tuple[str, ...]) -> Job:
+def steer(job_id: str, act: Callable[[Locked], None], *, word: str, states: tuple[str, ...]) -> Job:
+    """Lets `act` change the locked job where it is in one of the states; `word` says what would be done.
+
+    Raises Job.DoesNotExist and Problem job_state_conflict.
+    """
     with transaction.atomic():
         locked = transitions.job_lock(job_id)
         if locked.job.status not in states:

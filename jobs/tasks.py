@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from celery import shared_task
 
@@ -10,6 +11,7 @@ from jobs import dispatch
 from jobs.execution import lane_work
 from jobs.housekeeping import clean
 from jobs.reconcile import reconcile
+from jobs.rollups import rollups_update
 
 
 @shared_task(name=dispatch.WORK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -24,6 +26,11 @@ def reconcile_task(**_: object) -> dict[str, int]:
 
 
 @shared_task(name="jobs.clean", ignore_result=False)  # type: ignore[untyped-decorator]  # Celery has no types
-def clean_task(**_: object) -> dict[str, int]:
+def clean_task(**_: object) -> dict[str, Any]:
     """Its result is kept, so that the admin shows what went when."""
     return asdict(clean())
+
+
+@shared_task(name="jobs.rollups", ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
+def rollups_task(**_: object) -> dict[str, int]:
+    return asdict(rollups_update())

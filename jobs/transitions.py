@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models.functions import Now
 
-from engine.types import Plan
+from engine.fixes import fix_for
+from engine.types import MediaInfo, Plan
 from jobs.dispatch import wake_on_commit
 from jobs.events import JobEventType
 from jobs.models import SEQ_STRIDE, Job, Step
@@ -49,8 +50,18 @@ def job_lock(job_id: str) -> Locked:
     return Locked(job, job.now)
 
 
-def job_create(*, video: Video, operation: Operation | None, priority: int, plan: Plan | None) -> Job:
-    """A queued job with its steps; without a plan it is the intake of the video."""
+def job_create(
+    *,
+    video: Video,
+    operation: Operation | None,
+    priority: int,
+    plan: Plan | None,
+    lane: str | None = None,
+) -> Job:
+    """A queued job with its steps; without a plan it is the intake of the video.
+
+    All steps wait in `lane` where it is given, else each in the one its plan names.
+    """
     job = Job.objects.create(
         owner_id=video.owner_id,
         video=video,
@@ -61,10 +72,12 @@ def job_create(*, video: Video, operation: Operation | None, priority: int, plan
         trace=tracing.carrier(),
     )
     steps = list(_steps(job, plan))
+    for step in steps:
+        step.lane = lane or step.lane
     Step.objects.bulk_create(steps)
     publish_on_commit("job.queued", job)
-    for lane in {step.lane for step in steps if not step.needs}:
-        wake_on_commit(lane)
+    for first in {step.lane for step in steps if not step.needs}:
+        wake_on_commit(first)
     transaction.on_commit(lambda: log.info("job %s (%s) waits", job.id, job.type), robust=True)
     return job
 
@@ -100,9 +113,19 @@ def job_complete(locked: Locked) -> None:
 
 
 def job_fail(locked: Locked, problem: Problem) -> None:
-    """The job gave up; the operation says why as well."""
-    locked.job.error_code, locked.job.error_message = problem.code, problem.detail
+    """The job gave up; the operation says why as well, and the job what would have gone better."""
+    job = locked.job
+    job.error_code, job.error_message = problem.code, problem.detail
+    job.error_fix = _fix(job, problem)
     _end(locked, Job.Status.FAILED)
+
+
+def _fix(job: Job, problem: Problem) -> dict[str, Any] | None:
+    if job.operation is None or job.video is None or job.video.media_info is None:
+        return None
+    media = MediaInfo.model_validate(job.video.media_info)
+    fix = fix_for(problem, job.operation.type, job.operation.parameters, media)
+    return None if fix is None else fix.model_dump(mode="json")
 
 
 def job_cancel(locked: Locked) -> None:
@@ -210,11 +233,13 @@ def job_save(job: Job) -> None:
             "attempt",
             "error_code",
             "error_message",
+            "error_fix",
             "log",
             "started_at",
             "finished_at",
             "duration_ms",
             "cpu_seconds",
+            "output_bytes",
             "run_after",
             "cancel_requested_at",
             "paused_at",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs import views
+from jobs import statistics_views, views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -20,7 +20,9 @@ urlpatterns = [
     path("jobs/<str:job_id>/resume/", views.job_resume, name="job-resume"),
     path("jobs/<str:job_id>/bump/", views.job_bump, name="job-bump"),
     path("jobs/<str:job_id>/retry/", views.job_retry, name="job-retry"),
-    path("statistics/", views.statistics_page, name="statistics"),
+    path("jobs/<str:job_id>/fix/", views.job_fix, name="job-fix"),
+    path("statistics/", statistics_views.statistics_page, name="statistics"),
+    path("statistics/live/", statistics_views.statistics_live, name="statistics-live"),
     path("operations/<str:operation_id>/card/", views.operation_card, name="operation-card"),
     path("videos/<str:video_id>/operations/<str:type_>/", views.operation_create, name="operation-create"),
     path("videos/<str:video_id>/operations/<str:type_>/plan/", views.operation_plan, name="operation-plan"),

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reswap, retarget, trigger_client_event
 
 from engine.types import MediaInfo
-from jobs import selectors, services, statistics, steering
+from jobs import selectors, services, steering
 from jobs.forms import JobsFilter, OperationForm
 from jobs.models import Job
 from jobs.pickers import Offers
@@ -29,8 +29,6 @@ from videos.services.assets import asset_take
 PAGE_SIZE = 25
 RECENT_VIDEOS = 8
 RUNNING_SHOWN = 5
-STATISTICS_DAYS = 30
-STATISTICS_SHOWN = 5
 
 
 def _is_partial(request: HttpRequest) -> bool:
@@ -174,6 +172,18 @@ def job_retry(request: HttpRequest, job_id: str) -> HttpResponse:
     return _after_change(request, again, "It runs again.")
 
 
+@login_required
+@require_POST
+def job_fix(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Start what a failed job proposes instead."""
+    started = services.job_fix(viewer=viewer_of(request), job_id=job_id)
+    text = "It is started." if started.created else "You asked for exactly this before: here it is."
+    messages.success(request, text)
+    if started.job is None:
+        return redirect("video", started.operation.video_id)
+    return redirect("job", started.job.id)
+
+
 def _after_change(request: HttpRequest, changed: Job, text: str) -> HttpResponse:
     """Buttons that asked for it get their operation's card or row back, the rest go to the job's page."""
     shape = request.POST.get("shape")
@@ -184,29 +194,6 @@ def _after_change(request: HttpRequest, changed: Job, text: str) -> HttpResponse
         return _notice(render(request, "jobs/row.html", {"job": fresh}), "success", text)
     messages.success(request, text)
     return redirect("job", changed.id)
-
-
-# ------------------------------------------------------------------------------------------- statistics
-
-
-@login_required
-@never_cache
-@require_safe
-def statistics_page(request: HttpRequest) -> HttpResponse:
-    """How the own jobs of the last days went."""
-    period = statistics.period_of_days(STATISTICS_DAYS)
-    scope = statistics.scope_for(viewer_of(request), period=period)
-    slow = statistics.jobs_slow(scope, threshold_ms=statistics.SLOW_MS)[:STATISTICS_SHOWN]
-    context = {
-        "figures": statistics.job_figures(scope),
-        "active": statistics.jobs_active_count(scope),
-        "days": statistics.job_timeline(scope, days=STATISTICS_DAYS),
-        "types": statistics.job_figures_by_type(scope),
-        "slow": statistics.jobs_in_order([key["id"] for key in slow]),
-        "slow_seconds": statistics.SLOW_MS / 1000,
-        "failed": statistics.jobs_failed(scope)[:STATISTICS_SHOWN],
-    }
-    return render(request, "jobs/statistics.html", context)
 
 
 # ------------------------------------------------------------------------------------------- operations
@@ -231,7 +218,7 @@ def _card(request: HttpRequest, operation_id: str) -> HttpResponse:
 def operation_plan(request: HttpRequest, video_id: str, type_: str) -> HttpResponse:
     """What would be done with what is filled in; nothing is started."""
     form = OperationForm(type_, None, request.POST)
-    context: dict[str, Any] = {"awaits_upload": form.awaits_upload}
+    context: dict[str, Any] = {"video_id": video_id, "awaits_upload": form.awaits_upload}
     if form.awaits_upload:
         return render(request, "jobs/plan.html", context)
     try:

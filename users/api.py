@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth import logout, update_session_auth_hash
-from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import status
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import generics, status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +20,8 @@ from rest_framework.views import APIView
 
 from problems import Problem
 from users import selectors, services
-from users.models import ApiToken
+from users.models import ApiToken, User
+from users.permissions import SEES_USERS
 from users.serializers import (
     LoginResultSerializer,
     LoginSerializer,
@@ -69,7 +72,9 @@ class LoginView(APIView):
         )
         if user is None:
             raise Problem("invalid_credentials")
-        token, text = services.token_create(user=user, name="login", lifetime=services.LOGIN_TOKEN_LIFETIME)
+        token, text = services.token_create(
+            user=user, name=services.LOGIN_TOKEN_NAME, lifetime=services.LOGIN_TOKEN_LIFETIME
+        )
         data = LoginResultSerializer({"token": text, "expires_at": token.expiry, "user": user}).data
         return Response(data, headers=SECRET)
 
@@ -115,6 +120,34 @@ class PasswordView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+class UsersView(generics.ListAPIView[User]):
+    queryset = User.objects.none()  # for the schema
+    serializer_class = UserSerializer
+    permission_classes = SEES_USERS
+    filter_backends = ()
+
+    def get_queryset(self) -> QuerySet[User]:
+        return selectors.users_matching(self.request.query_params.get("search", ""))
+
+    @extend_schema(
+        operation_id="list_users",
+        parameters=[OpenApiParameter("search", str, description="Words of the name or address.")],
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Accounts, newest first. For staff who may see accounts."""
+        return super().get(request, *args, **kwargs)
+
+
+class UserView(APIView):
+    permission_classes = SEES_USERS
+
+    @extend_schema(operation_id="get_user", responses=UserSerializer)
+    def get(self, _request: Request, user_id: str) -> Response:
+        """One account, by its id, its name or its address. For staff who may see accounts."""
+        found = selectors.user_find(user_id) or selectors.user_get(user_id)
+        return Response(UserSerializer(found).data)
+
+
 class SessionsView(APIView):
     @extend_schema(operation_id="list_sessions", responses=SessionSerializer(many=True))
     def get(self, request: Request) -> Response:
@@ -132,6 +165,21 @@ class SessionView(APIView):
         """End one browser session (`ses_…`) or token (`tok_…`)."""
         services.session_end(user=viewer_of(request), session_id=session_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class SessionExtendView(APIView):
+    @extend_schema(operation_id="extend_session", request=None, responses=SessionSerializer)
+    def post(self, request: Request, session_id: str) -> Response:
+        """Keep a browser session (`ses_…`) or token (`tok_…`) open for 7 days from now; never shorter."""
+        user, key = viewer_of(request), _session_key(request)
+        services.session_extend(user=user, session_id=session_id)
+        if key is not None and selectors.browser_session_id(key) == session_id:
+            request._request.session.modified = True  # noqa: SLF001 - so that its cookie is sent anew
+        found = selectors.sessions_for(user, current_session_key=key, current_token=_token(request))
+        session = next((session for session in found if session.id == session_id), None)
+        if session is None:
+            raise Problem("not_found")
+        return Response(SessionSerializer(session).data)
 
 
 class TokensView(APIView):

@@ -35,6 +35,11 @@ def public_id_at(prefix: str, moment: datetime) -> str:
     return f"{prefix}_{number:032x}"
 
 
+def public_id_floor(prefix: str, moment: datetime) -> str:
+    """The bound below which all ids made before `moment` lie, and none made since."""
+    return f"{prefix}_{max(0, int(moment.timestamp() * 1000)) << 80:032x}"
+
+
 def public_id_is_valid(prefix: str, value: str) -> bool:
     """Whether `value` has the form of an id of this kind; says nothing about its existence."""
     return re.fullmatch(rf"{prefix}_[0-9a-f]{{32}}", value) is not None

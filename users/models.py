@@ -77,6 +77,12 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox has no
     concurrent_jobs_override = models.PositiveSmallIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)]
     )
+    limits_reason = models.CharField(
+        max_length=300, blank=True, help_text="Why this account has limits of its own"
+    )
+    suspension_reason = models.CharField(
+        max_length=300, blank=True, help_text="Why this account is suspended; for administrators only"
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta(AbstractUser.Meta):

@@ -8,15 +8,18 @@ from typing import Literal
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
-from django.db.models import Q, Value
+from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from knox.crypto import hash_token
 
+from problems import Problem
+from users.ids import public_id_is_valid
 from users.models import ApiToken, User
 from users.passwords import MAXIMUM_LENGTH
 
+MATCHING_MAX = 50
 LAST_USED_GRAIN = timedelta(minutes=1)
 
 
@@ -49,6 +52,29 @@ def user_by_credentials(*, login: str, password: str) -> User | None:
     return user if user.check_password(password) and user.is_active else None
 
 
+def user_get(user_id: str) -> User:
+    """The account of this id (`usr_…`) with its tier, active or not. Raises `not_found`."""
+    user = None
+    if public_id_is_valid("usr", user_id):
+        user = User.objects.select_related("tier").filter(pk=user_id).first()
+    if user is None:
+        raise Problem("not_found")
+    return user
+
+
+def user_find(login: str) -> User | None:
+    """The account with this name or address, in any case of its letters, active or not."""
+    return _user_by_login(login)
+
+
+def users_matching(text: str) -> QuerySet[User]:
+    """Accounts whose name or address contains every word of `text`, newest first; all for an empty text."""
+    users = User.objects.select_related("tier").order_by("-id")
+    for word in text.replace("\x00", " ").split()[:10]:
+        users = users.filter(Q(username__icontains=word) | Q(email__icontains=word))
+    return users
+
+
 def username_is_taken(username: str) -> bool:
     """In any case of its letters."""
     return User.objects.alias(folded=Lower("username")).filter(folded=Lower(Value(username))).exists()
@@ -75,6 +101,17 @@ def user_by_token(text: str) -> tuple[User, ApiToken] | None:
     if token.last_used_at is None or token.last_used_at < now - LAST_USED_GRAIN:
         ApiToken.objects.filter(pk=digest).update(last_used_at=now)
     return token.user, token
+
+
+def users_named(text: str) -> QuerySet[User]:
+    """Those whose name or address is `text` in any case, or whose name begins with it; never many, and
+    all from indexes."""
+    text = text.strip().replace("\x00", "")
+    if not text:
+        return User.objects.none()
+    folded = User.objects.alias(name_folded=Lower("username"), email_folded=Lower("email"))
+    exact = Q(name_folded=Lower(Value(text))) | Q(email_folded=Lower(Value(text)))
+    return folded.filter(exact | Q(username__startswith=text)).order_by()[:MATCHING_MAX]
 
 
 def browser_session_id(session_key: str) -> str:

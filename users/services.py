@@ -14,14 +14,17 @@ from django.contrib.auth.password_validation import validate_password
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from problems import FieldError, Problem
+from users.ids import public_id_is_valid
 from users.models import ApiToken, SocketTicket, User
 from users.selectors import browser_session_id
 from users.validation import invalid_request
 
 LOGIN_TOKEN_LIFETIME = timedelta(days=7)
+LOGIN_TOKEN_NAME = "login"  # noqa: S105 - a name
 TOKEN_LIFETIME_MAX = timedelta(days=365)
 TICKET_LIFETIME = timedelta(seconds=30)
 _CONSTRAINTS = {"user_username_unique": "username_taken", "user_email_unique": "email_taken"}
@@ -113,6 +116,23 @@ def password_change(
         sessions_end_all(user=user, keep_session_key=keep_session_key, keep_token=keep_token)
 
 
+def user_suspend(*, user: User, reason: str = "") -> None:
+    """Closes the account: every session and token ends, nobody can sign in, none of its jobs starts.
+
+    What runs is finished, and nothing is removed. Suspending twice keeps the last reason.
+    """
+    with transaction.atomic():
+        user.is_active, user.suspension_reason = False, reason.strip()[:300]
+        user.save(update_fields=["is_active", "suspension_reason", "updated_at"])
+        sessions_end_all(user=user)
+
+
+def user_unsuspend(*, user: User) -> None:
+    """Opens the account again. Its jobs start within seconds; sessions and tokens stay gone."""
+    user.is_active, user.suspension_reason = True, ""
+    user.save(update_fields=["is_active", "suspension_reason", "updated_at"])
+
+
 def user_delete(*, user: User) -> None:
     """Remove the account and every row it owns. Its files have no row then and are swept up later."""
     with transaction.atomic():
@@ -144,6 +164,14 @@ def tokens_revoke_all(*, user: User) -> None:
     ApiToken.objects.filter(user=user).delete()
 
 
+def browser_sessions_end_all(*, user: User) -> None:
+    """Sign this user out of every browser at once; tokens stay."""
+    with transaction.atomic():
+        sessions = UserSession.objects.filter(user=user)
+        _browser_sessions_end(list(sessions.values_list("session_key", flat=True)))
+        SocketTicket.objects.filter(user=user).delete()
+
+
 def session_end(*, user: User, session_id: str) -> None:
     """End one browser session (`ses_…`) or token (`tok_…`) of this user. Raises `not_found`."""
     for session in UserSession.objects.filter(user=user):
@@ -154,6 +182,32 @@ def session_end(*, user: User, session_id: str) -> None:
     if session_id not in tokens:
         raise Problem("not_found")
     token_revoke(token=tokens[session_id])
+
+
+def session_extend(*, user: User, session_id: str) -> None:
+    """Keep one open browser session (`ses_…`) or token (`tok_…`) of this user open for 7 days from now.
+
+    Nothing is made shorter, a token lives no longer than a year, and one that never ends stays so. The cookie
+    of a browser is its own affair: the page that serves it sends it again. Raises `not_found`, also for what
+    has run out.
+    """
+    now = timezone.now()
+    until = now + LOGIN_TOKEN_LIFETIME
+    tokens = ApiToken.objects.filter(Q(expiry=None) | Q(expiry__gt=now), user=user)
+    if public_id_is_valid("tok", session_id):
+        token = tokens.filter(public_id=session_id).first()
+        if token is None:
+            raise Problem("not_found")
+        longest = min(until, token.created + TOKEN_LIFETIME_MAX)
+        tokens.filter(pk=token.pk, expiry__lt=longest).update(expiry=longest)
+        return
+    for session in UserSession.objects.filter(user=user):
+        if browser_session_id(session.session_key) == session_id:
+            live = Session.objects.filter(session_key=session.session_key, expire_date__gt=now)
+            if live.exists():
+                live.filter(expire_date__lt=until).update(expire_date=until)
+                return
+    raise Problem("not_found")
 
 
 def sessions_end_all(

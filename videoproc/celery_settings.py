@@ -58,5 +58,7 @@ beat_schedule = {
         # While no worker listens, old reminders must not pile up.
         "options": {"queue": "short", "expires": 10},
     },
+    # Days that ended are summed up, and past days anew in which a job changed.
+    "rollups": {"task": "jobs.rollups", "schedule": 300.0, "options": {"queue": "short", "expires": 300}},
     "clean": {"task": "jobs.clean", "schedule": 3600.0, "options": {"queue": "short", "expires": 3600}},
 }

@@ -281,7 +281,6 @@ WHITENOISE_MANIFEST_STRICT = True
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 5, minimum=1, maximum=256)
 SHORT_WORKER_CONCURRENCY = env.integer("SHORT_WORKER_CONCURRENCY", 2, minimum=1, maximum=64)
 UPLOAD_LIFETIME = timedelta(days=7)
-TRASH_LIFETIME = timedelta(days=7)
 # Below this much free space nothing new is taken in, and no step starts.
 DISK_RESERVE_BYTES = env.integer("VIDEOPROC_DISK_RESERVE_MB", 512, minimum=0, maximum=10**9) * 1024**2
 # A paused job keeps its worker, and what it has done, for so long; then another job may have the place.

@@ -1,25 +1,47 @@
-"""Videos, uploads, operations and outputs for administrators. What the machine knows is read-only."""
+"""Videos, uploads, operations and outputs for administrators. What the machine knows is read-only.
+
+The list of videos is registered by `jobs.admin`, which can also inspect them again.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
-from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
-from users.admin_search import PublicIdSearch
+from users.admin_base import ListAdmin
+from users.selectors import users_named
+from videos import storage
 from videos.models import Operation, Output, Upload, Video
+from videos.selectors import videos_named
 from videos.services.uploads import upload_discard
 from videos.services.videos import video_restore, video_trash
 
+_SEARCH_HELP = "An id, how the name begins, a user's e-mail address, or how their user name begins."
 
-class _MachineMade(PublicIdSearch):
+
+class MissingFileFilter(admin.SimpleListFilter):
+    """Rows whose file is not there. Only the disk knows, so a page looks through a bounded number of rows."""
+
+    title = "file"
+    parameter_name = "file"
+    MISSING = "missing"
+
+    def lookups(self, _request: HttpRequest, _admin: Any) -> list[tuple[str, str]]:
+        return [(self.MISSING, "Missing")]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset
+
+
+class MachineMade(ListAdmin):
     """Rows that come from uploads and jobs: looked at, not written."""
 
     writable: ClassVar[tuple[str, ...]] = ()
-    show_full_result_count = False
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
         return False
@@ -31,72 +53,141 @@ class _MachineMade(PublicIdSearch):
         # Deleting a row here would leave its files and running jobs behind; each has an action instead.
         return False
 
+    def has_change_permission(self, request: HttpRequest, row: Model | None = None) -> bool:
+        # Where nothing can be written, a page without a button to save; actions ask for the right itself.
+        return super().has_change_permission(request, row) and (row is None or bool(self.writable))
 
-@admin.register(Video)
-class VideoAdmin(_MachineMade):
+    def file_is_there(self, row: Any) -> bool:
+        """Whether the row's file is where it belongs; for lists with MissingFileFilter."""
+        raise NotImplementedError
+
+    def rows_kept(self, request: HttpRequest) -> Callable[[Sequence[Any]], list[Any]] | None:
+        if request.GET.get(MissingFileFilter.parameter_name) != MissingFileFilter.MISSING:
+            return None
+        return lambda rows: [row for row in rows if not self.file_is_there(row)]
+
+
+class VideoAdmin(MachineMade):
+    """What videos alone know; see `jobs.admin.videos`."""
+
     writable = ("name",)
     list_display = ("name", "owner", "status", "container", "bytes", "duration", "created_at", "deleted_at")
-    list_filter = ("status", "container", "created_at", ("deleted_at", admin.EmptyFieldListFilter))
+    list_filter = (
+        "status", "created_at", ("deleted_at", admin.EmptyFieldListFilter), MissingFileFilter,
+    )  # fmt: skip
     list_select_related = ("owner",)
-    search_fields = ("name", "owner__username", "owner__email")
+    list_defer = ("media_info",)
+    search_fields = ("name",)
+    search_help_text = _SEARCH_HELP
+    address_filters = ("owner",)
     ordering = ("-id",)
-    actions = ("trash", "restore")
+    actions: tuple[str, ...] = ("trash", "restore")
 
-    @admin.display(description="size", ordering="size")
+    def search(self, rows: QuerySet[Video], term: str) -> QuerySet[Video]:
+        # As lists: PostgreSQL reads no index for "this subquery or that one".
+        owners, named = list(users_named(term)), list(videos_named(term).values_list("pk", flat=True))
+        return rows.filter(Q(owner__in=owners) | Q(pk__in=named))
+
+    def file_is_there(self, video: Video) -> bool:
+        return not video.has_bytes or storage.source_path(video.pk).is_file()
+
+    def row_actions(self, _request: HttpRequest, video: Video) -> Sequence[str]:
+        return ("trash",) if video.deleted_at is None else ("restore",)
+
+    @admin.display(description="size")
     def bytes(self, video: Video) -> str:
         return filesizeformat(video.size)
 
-    @admin.action(description="Move to the trash (stops its jobs)", permissions=["change"])
+    @admin.action(description="Move selected videos to the trash (stops their jobs)", permissions=["change"])
     def trash(self, request: HttpRequest, videos: QuerySet[Video]) -> None:
-        for video in videos:
-            video_trash(video=video)
-        messages.success(request, "Moved to the trash. The files go after 7 days.")
+        self.each(
+            request,
+            videos,
+            lambda video: video_trash(video=video),
+            done="moved to the trash",
+            note="Trashed.",
+        )
 
-    @admin.action(description="Take out of the trash", permissions=["change"])
+    @admin.action(description="Take selected videos out of the trash", permissions=["change"])
     def restore(self, request: HttpRequest, videos: QuerySet[Video]) -> None:
-        for video in videos:
-            video_restore(video=video)
-        messages.success(request, "Taken out of the trash.")
+        self.each(
+            request,
+            videos,
+            lambda video: video_restore(video=video),
+            done="taken out of the trash",
+            note="Taken out of the trash.",
+        )
 
 
 @admin.register(Upload)
-class UploadAdmin(_MachineMade):
+class UploadAdmin(MachineMade):
     list_display = ("id", "owner", "filename", "length", "offset", "video", "created_at", "expires_at")
-    list_filter = (("video", admin.EmptyFieldListFilter), "created_at", "expires_at")
+    list_filter = (("video", admin.EmptyFieldListFilter), "created_at", "expires_at", MissingFileFilter)
     list_select_related = ("owner", "video")
-    search_fields = ("filename", "owner__username")
+    list_defer = ("metadata", "video__media_info")
+    search_fields = ("owner__username",)
+    search_help_text = "An id, a user's e-mail address, or how their user name begins."
+    address_filters = ("owner",)
     ordering = ("-id",)
     actions = ("discard",)
 
-    @admin.action(description="Discard and free the bytes", permissions=["change"])
+    def search(self, rows: QuerySet[Upload], term: str) -> QuerySet[Upload]:
+        return rows.filter(owner__in=list(users_named(term)))
+
+    def file_is_there(self, upload: Upload) -> bool:
+        return upload.reserved_video_id is not None or storage.upload_path(upload.pk).is_file()
+
+    def row_actions(self, _request: HttpRequest, _upload: Upload) -> Sequence[str]:
+        return ("discard",)
+
+    @admin.action(description="Discard selected uploads and free their bytes", permissions=["change"])
     def discard(self, request: HttpRequest, uploads: QuerySet[Upload]) -> None:
-        discarded = list(uploads)
-        for upload in discarded:
-            upload_discard(upload=upload)
-        messages.success(request, f"Discarded {len(discarded)} upload(s).")
+        self.each(
+            request,
+            uploads,
+            lambda upload: upload_discard(upload=upload),
+            done="discarded",
+            note="Discarded.",
+        )
 
 
 @admin.register(Operation)
-class OperationAdmin(_MachineMade):
+class OperationAdmin(MachineMade):
     list_display = ("id", "type", "video", "owner", "status", "error_code", "created_at")
-    list_filter = ("status", "type", "error_code", "created_at")
+    list_filter = ("status", "created_at")
     list_select_related = ("video__owner",)
-    search_fields = ("video__name", "video__owner__username")
+    list_defer = ("video__media_info",)
+    search_fields = ("video__name",)
+    search_help_text = "An id, or how the name of the video begins."
+    address_filters = ("video",)
     ordering = ("-id",)
 
-    @admin.display(ordering="video__owner__username")
+    def search(self, rows: QuerySet[Operation], term: str) -> QuerySet[Operation]:
+        return rows.filter(video__in=list(videos_named(term).values_list("pk", flat=True)))
+
+    @admin.display
     def owner(self, operation: Operation) -> str:
         return str(operation.video.owner)
 
 
 @admin.register(Output)
-class OutputAdmin(_MachineMade):
+class OutputAdmin(MachineMade):
     list_display = ("id", "filename", "role", "operation", "content_type", "bytes", "created_at")
-    list_filter = ("content_type", "role", "created_at")
+    list_filter = ("created_at", MissingFileFilter)
     list_select_related = ("operation",)
-    search_fields = ("filename", "operation__video__name")
+    list_defer = ("media_info", "verification", "operation__parameters")
+    search_fields = ("operation__video__name",)
+    search_help_text = "An id, or how the name of the video begins."
+    address_filters = ("operation",)
     ordering = ("-id",)
 
-    @admin.display(description="size", ordering="size")
+    def search(self, rows: QuerySet[Output], term: str) -> QuerySet[Output]:
+        videos = list(videos_named(term).values_list("pk", flat=True))
+        return rows.filter(operation__in=Operation.objects.filter(video__in=videos).values("pk"))
+
+    def file_is_there(self, output: Output) -> bool:
+        return storage.output_path(output.pk).is_file()
+
+    @admin.display(description="size")
     def bytes(self, output: Output) -> str:
         return filesizeformat(output.size)

@@ -19,15 +19,25 @@ from engine.catalogue import operations
 from problems import Problem
 from telemetry.metrics import SERVED
 from users import services as account_services
+from users.permissions import SEES_USERS
+from users.selectors import user_get
 from users.serializers import UserUpdateSerializer
 from users.viewer import viewer_of
 from videos import selectors
-from videos.delivery import Delivery, output_delivery, source_delivery, thumbnail_delivery
+from videos.delivery import (
+    Delivery,
+    output_delivery,
+    output_member_delivery,
+    source_delivery,
+    thumbnail_delivery,
+)
 from videos.filters import VideoFilter, VideoOrdering
 from videos.models import Video
 from videos.serializers import (
     CatalogueEntrySerializer,
     MeSerializer,
+    OwnerStatisticsSerializer,
+    VideoCountsSerializer,
     VideoSerializer,
     VideoUpdateSerializer,
 )
@@ -74,6 +84,20 @@ class VideosView(generics.ListAPIView[Video]):
         raise Problem("service_unavailable")
 
 
+class VideoCountsView(generics.GenericAPIView[Video]):
+    queryset = Video.objects.none()  # for the schema, which is made without a viewer
+    serializer_class = VideoCountsSerializer
+    filterset_class = VideoFilter
+    pagination_class = None
+
+    @extend_schema(operation_id="count_videos")
+    def get(self, request: Request) -> Response:
+        """How many videos there are, in all and by status; the filters of the list hold here too."""
+        videos = self.filter_queryset(selectors.videos_for(viewer_of(request)))
+        counts = selectors.videos_counted(videos)
+        return Response({"total": sum(counts.values()), "by_status": counts})
+
+
 class VideoView(APIView):
     @extend_schema(operation_id="get_video", responses=VideoSerializer)
     def get(self, request: Request, video_id: str) -> Response:
@@ -113,9 +137,17 @@ class VideoThumbnailView(APIView):
 class OutputFileView(APIView):
     @extend_schema(operation_id="download_output", parameters=[_INLINE], responses=_FILE)
     def get(self, request: Request, output_id: str) -> HttpResponse:
-        """A result, with byte ranges."""
+        """A result, with byte ranges. Of a stream it is the master playlist, which leads to its files."""
         output = selectors.output_get_for(viewer_of(request), output_id)
         return _handed_out(request, output_delivery(output, inline=_inline(request)))
+
+
+class OutputMemberView(APIView):
+    @extend_schema(operation_id="get_output_file", responses=_FILE)
+    def get(self, request: Request, output_id: str, name: str) -> HttpResponse:
+        """One of the files of a result that has several, such as a stream, with byte ranges."""
+        output = selectors.output_get_for(viewer_of(request), output_id)
+        return _handed_out(request, output_member_delivery(output, name))
 
 
 class CatalogueView(APIView):
@@ -157,6 +189,24 @@ class MeView(APIView):
 
     def _answer(self, request: Request) -> Response:
         return Response(MeSerializer(viewer_of(request)).data)
+
+
+class MeStatisticsView(APIView):
+    @extend_schema(operation_id="get_my_statistics", responses=OwnerStatisticsSerializer)
+    def get(self, request: Request) -> Response:
+        """What the caller has: videos and operations by status, results, bytes and seconds."""
+        found = selectors.owner_statistics(viewer_of(request))
+        return Response(OwnerStatisticsSerializer(found).data)
+
+
+class UserStatisticsView(APIView):
+    permission_classes = SEES_USERS
+
+    @extend_schema(operation_id="get_user_statistics", responses=OwnerStatisticsSerializer)
+    def get(self, _request: Request, user_id: str) -> Response:
+        """What somebody has. For staff who may see accounts."""
+        found = selectors.owner_statistics(user_get(user_id))
+        return Response(OwnerStatisticsSerializer(found).data)
 
 
 def _inline(request: Request) -> bool:

@@ -33,7 +33,8 @@ CONTENT_TYPES = {
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 # Shown in a page or a tab by their real type; anything else only ever downloads.
-_SHOWN = ("video/", "audio/", "image/jpeg", "image/png", "image/gif", "image/webp")
+STREAM_TYPE = "application/vnd.apple.mpegurl"
+_SHOWN = ("video/", "audio/", "image/jpeg", "image/png", "image/gif", "image/webp", STREAM_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,22 @@ def asset_delivery(asset: Asset) -> Delivery:
         content_type="image/png" if picture else "application/x-subrip",
         inline=False,
     )
+
+
+def output_member_delivery(output: Output, name: str) -> Delivery:
+    """One of the other files of a result, by its name in the result's own list.
+
+    Raises `not_found` where the list has no such name; what was asked for never becomes a path.
+    """
+    for member in output.members:
+        if member["name"] == name:
+            return Delivery(
+                path=storage.output_member_path(output.pk, member["name"]),
+                filename=member["name"],
+                content_type=member["content_type"],
+                inline=_may_show(member["content_type"]),
+            )
+    raise Problem("not_found")
 
 
 def _may_show(content_type: str) -> bool:

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 
 from problems import FieldError, Problem
 from videos.models import Video
-from videos.selectors import videos_matching
+from videos.selectors import videos_matching, videos_with_pending_operations
 
 # A cursor cannot stand on "nothing", so a video without a duration yet counts as 0 seconds long.
 _ORDERINGS: dict[str, Any] = {
@@ -25,7 +25,9 @@ _ORDERINGS: dict[str, Any] = {
 
 class VideoFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     search = django_filters.CharFilter(method="matching", label="Words of the name")
-    status = django_filters.MultipleChoiceFilter(choices=Video.Status.choices)
+    # One table, so no row comes twice; DISTINCT would sort them all.
+    status = django_filters.MultipleChoiceFilter(distinct=False, choices=Video.Status.choices)
+    pending = django_filters.BooleanFilter(method="with_pending", label="Something waits or runs on it")
     created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
@@ -35,6 +37,10 @@ class VideoFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fil
 
     def matching(self, videos: QuerySet[Video], _name: str, value: str) -> QuerySet[Video]:
         return videos_matching(videos, value)
+
+    def with_pending(self, videos: QuerySet[Video], _name: str, value: bool) -> QuerySet[Video]:
+        pending = videos_with_pending_operations(videos)
+        return pending if value else videos.exclude(pk__in=pending.values("pk"))
 
 
 class VideoOrdering(BaseFilterBackend):

@@ -55,12 +55,16 @@ class Video(models.Model):
             models.Index(
                 fields=["owner", "-id"], name="video_owner_newest", condition=models.Q(deleted_at=None)
             ),
+            # The admin's list of one owner's videos, trash included.
+            models.Index(fields=["owner", "-id"], name="video_owner_all"),
             # The purge of the trash.
             models.Index(
                 fields=["deleted_at"], name="video_trash", condition=models.Q(deleted_at__isnull=False)
             ),
             # The library's search box: name contains the words.
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
+            # The admin's list by state, newest first; ready ones are found soon enough by id.
+            models.Index(fields=["status", "-id"], name="video_unready", condition=~models.Q(status="ready")),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -159,6 +163,12 @@ class Operation(models.Model):
         indexes: ClassVar = [
             # The operations panel: one video's operations, newest first.
             models.Index(fields=["video", "-id"], name="operation_video_newest"),
+            # The admin's list by state, newest first; completed ones are found soon enough by id.
+            models.Index(
+                fields=["status", "-id"],
+                name="operation_unsuccessful",
+                condition=~models.Q(status="completed"),
+            ),
         ]
         constraints: ClassVar = [
             # Also answers "is there already such an operation?".
@@ -208,7 +218,11 @@ class Asset(models.Model):
 
 
 class Output(models.Model):
-    """A published, verified result. Its row and its file appear together or not at all."""
+    """A published, verified result. Its row and its file appear together or not at all.
+
+    A result with `members` is a folder, such as a stream: `size` is the sum of all its files, and `sha256`
+    that of a list of them, as `sha256sum` writes it.
+    """
 
     id = PublicIdField(prefix="out", primary_key=True)
     operation = models.ForeignKey(Operation, on_delete=models.CASCADE, related_name="outputs", db_index=False)
@@ -219,6 +233,7 @@ class Output(models.Model):
     sha256 = models.CharField(max_length=64)
     media_info = models.JSONField(null=True, blank=True, help_text="engine.types.MediaInfo")
     verification = models.JSONField(help_text="engine.types.Verification")
+    members = models.JSONField(default=list, blank=True, help_text="A list of engine.types.MemberFile")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

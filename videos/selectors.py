@@ -7,15 +7,17 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import BigIntegerField, Count, Exists, F, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from engine import catalogue
 from engine.types import MediaInfo
 from problems import FieldError, Problem
 from users.ids import public_id_is_valid
@@ -24,8 +26,22 @@ from videos.models import Asset, Operation, Output, Upload, Video
 
 Viewer = User | AnonymousUser
 _Row = TypeVar("_Row", Asset, Video, Upload, Operation, Output)
+NAMED_MAX = 1000
 # A finished upload without its video means that its process ended in between.
 _STUCK_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerStatistics:
+    """Counts by status, bytes and seconds of what a user has; `storage_bytes` is what the quota sees."""
+
+    videos: dict[str, int]
+    video_bytes: int
+    video_seconds: float
+    operations: dict[str, int]
+    outputs: int
+    output_bytes: int
+    storage_bytes: int
 
 
 def videos_for(viewer: Viewer) -> QuerySet[Video]:
@@ -40,6 +56,29 @@ def videos_matching(videos: QuerySet[Video], text: str) -> QuerySet[Video]:
     for word in text.replace("\x00", " ").split()[:10]:
         videos = videos.filter(name__icontains=word)
     return videos
+
+
+def videos_with_pending_operations(videos: QuerySet[Video]) -> QuerySet[Video]:
+    """Those on which something waits or runs."""
+    pending = Operation.objects.filter(
+        video=OuterRef("pk"), status__in=[Operation.Status.PENDING, Operation.Status.PROCESSING]
+    )
+    return videos.filter(Exists(pending))
+
+
+def videos_counted(videos: QuerySet[Video]) -> dict[str, int]:
+    """How many there are of each status, also of those with none."""
+    found = videos.order_by().values_list("status").annotate(count=Count("pk"))
+    return {**dict.fromkeys(Video.Status.values, 0), **dict(found)}
+
+
+def videos_named(beginning: str) -> QuerySet[Video]:
+    """The newest videos, trash included, whose name begins so in any case, for staff; never many.
+
+    From index video_name_trigrams.
+    """
+    found = Video.objects.filter(name__istartswith=beginning.strip().replace("\x00", ""))
+    return found.order_by("-pk")[:NAMED_MAX]
 
 
 def video_get_for(viewer: Viewer, video_id: str) -> Video:
@@ -142,12 +181,39 @@ def operation_get_for(viewer: Viewer, operation_id: str) -> Operation:
     return _the_one(operations_for(viewer).select_related("video"), "op", operation_id)
 
 
+def operation_find(video: Video, type: str, parameters: Mapping[str, Any]) -> Operation | None:  # noqa: A002 - the API's word
+    """The operation of a video that is equal to this request, however it is written; None without one.
+
+    Raises `unknown_operation` and `invalid_parameters`.
+    """
+    fingerprint = catalogue.fingerprint(type, catalogue.parameters_for(type, dict(parameters)))
+    return operations_of(video).filter(type=type, fingerprint=fingerprint).first()
+
+
 def output_get_for(viewer: Viewer, output_id: str) -> Output:
     """Raises `not_found`."""
     if not isinstance(viewer, User):
         raise Problem("not_found")
     outputs = Output.objects.filter(operation__video__owner=viewer, operation__video__deleted_at=None)
     return _the_one(outputs.select_related("operation"), "out", output_id)
+
+
+def owner_statistics(user: User) -> OwnerStatistics:
+    """What this user has, without the trash."""
+    videos = videos_for(user)
+    outputs = Output.objects.filter(operation__video__owner=user, operation__video__deleted_at=None)
+    totals = videos.aggregate(bytes=Sum("size"), seconds=Sum("duration"))
+    results = outputs.aggregate(count=Count("pk"), bytes=Sum("size"))
+    operations = operations_for(user).order_by().values_list("status").annotate(count=Count("pk"))
+    return OwnerStatistics(
+        videos=videos_counted(videos),
+        video_bytes=totals["bytes"] or 0,
+        video_seconds=totals["seconds"] or 0.0,
+        operations={**dict.fromkeys(Operation.Status.values, 0), **dict(operations)},
+        outputs=results["count"],
+        output_bytes=results["bytes"] or 0,
+        storage_bytes=storage_usage(user),
+    )
 
 
 def storage_usage(user: User) -> int:

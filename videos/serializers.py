@@ -53,14 +53,24 @@ class _Addressed:
         return str(request.build_absolute_uri(API + path)) if request is not None else API + path
 
 
+class OutputMemberSerializer(serializers.Serializer[Any]):
+    """One of the files of a result that is a folder; its address is `files/{name}` beside the result's."""
+
+    name = serializers.CharField()
+    content_type = serializers.CharField()
+    size = serializers.IntegerField()
+    sha256 = serializers.CharField()
+
+
 class OutputSerializer(_Addressed, serializers.ModelSerializer[Output]):
     url = serializers.SerializerMethodField()
+    files = OutputMemberSerializer(source="members", many=True, help_text="Empty for most results.")
 
     class Meta:
         model = Output
         fields = (
             "id", "role", "filename", "content_type", "size", "sha256", "media_info", "verification", "url",
-            "created_at",
+            "files", "created_at",
         )  # fmt: skip
 
     @extend_schema_field(OpenApiTypes.URI)
@@ -154,3 +164,18 @@ class MeSerializer(UserSerializer):
     @extend_schema_field(UsageSerializer)
     def get_usage(self, user: User) -> dict[str, int]:
         return {"storage_bytes": storage_usage(user), "videos": videos_for(user).count()}
+
+
+class VideoCountsSerializer(serializers.Serializer[Any]):
+    total = serializers.IntegerField()
+    by_status = serializers.DictField(child=serializers.IntegerField())
+
+
+class OwnerStatisticsSerializer(serializers.Serializer[Any]):
+    videos = serializers.DictField(child=serializers.IntegerField(), help_text="By status")
+    video_bytes = serializers.IntegerField()
+    video_seconds = serializers.FloatField()
+    operations = serializers.DictField(child=serializers.IntegerField(), help_text="By status")
+    outputs = serializers.IntegerField()
+    output_bytes = serializers.IntegerField()
+    storage_bytes = serializers.IntegerField(help_text="What counts against the quota")

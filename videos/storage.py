@@ -4,6 +4,7 @@
     videos/<vid_id>/source      the original
     videos/<vid_id>/thumbnail.jpg
     outputs/<out_id>/file       a published result
+    outputs/<out_id>/files/…    the other files of a result that is a folder, such as a stream
     assets/<ast_id>/file        a picture or subtitles that operations use
     work/…                      scratch of running jobs, not ours
 
@@ -22,12 +23,14 @@ from pathlib import Path
 
 from django.conf import settings
 
+from engine.types import MEMBERS
 from problems import Problem
 from users.ids import public_id_new
 
 _FOLDER_MODE = 0o750
 _FILE_MODE = 0o640
 _NAME = re.compile(r"(?:upl|vid|out|ast)_[0-9a-f]{32}")
+_MEMBER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\.[a-z0-9]{1,8}")
 
 
 def upload_path(upload_id: str) -> Path:
@@ -67,6 +70,13 @@ def asset_scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def output_member_path(output_id: str, name: str) -> Path:
+    """One of the other files of a result. Raises ValueError for a name that cannot be ours."""
+    if not _MEMBER.fullmatch(name):
+        raise ValueError("not the name of a file")
+    return output_path(output_id).parent / MEMBERS / name
+
+
 def accel_path(path: Path) -> str:
     """The value of `X-Accel-Redirect` with which the edge serves this file."""
     return f"/{path.relative_to(settings.MEDIA)}"
@@ -89,6 +99,21 @@ def adopt(origin: Path, target: Path) -> None:
     origin.replace(target)
     sync_folder(target.parent)
     sync_folder(origin.parent)
+
+
+def adopt_folder(main: Path, output_id: str) -> None:
+    """Move the folder around `main` to a result's final place, in one rename; `main` is its `file` there."""
+    folder = main.parent
+    target = output_path(output_id)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(_FOLDER_MODE if path.is_dir() else _FILE_MODE)
+    main.replace(folder / target.name)
+    for path in (*folder.rglob("*"), folder):
+        sync_folder(path) if path.is_dir() else _sync_file(path)
+    _make_folder(target.parent.parent)
+    folder.replace(target.parent)
+    sync_folder(target.parent.parent)
+    sync_folder(folder.parent)
 
 
 def adopt_if_there(origin: Path, target: Path) -> None:
@@ -128,6 +153,12 @@ def reserve_is_reached(needed: int = 0) -> bool:
     return free - needed < settings.DISK_RESERVE_BYTES
 
 
+def room() -> tuple[int, int]:
+    """Free bytes of the disk, and how many of them are the reserve."""
+    _make_folder(_folder("uploads"))
+    return shutil.disk_usage(settings.MEDIA).free, settings.DISK_RESERVE_BYTES
+
+
 def entries(kind: str, *, untouched_since: float) -> Iterator[str]:
     """Names (ids) below `uploads`, `videos`, `outputs` or `assets` last changed before this Unix time."""
     try:
@@ -138,6 +169,11 @@ def entries(kind: str, *, untouched_since: float) -> Iterator[str]:
         for entry in listing:
             if _NAME.fullmatch(entry.name) and entry.stat(follow_symlinks=False).st_mtime < untouched_since:
                 yield entry.name
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

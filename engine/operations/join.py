@@ -98,6 +98,7 @@ def _plan(parameters: JoinParameters, media: MediaInfo, others: Mapping[str, Med
             streams=tuple(part.expected for part in parts),
             duration=total,
             duration_tolerance=round(0.1 + 2 * len(order) / rate, 3),
+            joined=True,
         ),
     )
     step = StepPlan(position=0, kind="encode", lane=Lane.ENCODE, runs=tuple(runs))

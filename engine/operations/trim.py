@@ -304,8 +304,15 @@ def _smart(media: MediaInfo, container: Container, cut: smart_cut.Cut, whole: Pl
     )
     seconds = cut.encoded / max(cut.encoded + cut.copied, 0.001) * (whole.estimated_seconds or 0.0)
     smart = step.model_copy(update={"kind": "cut", "runs": runs, "otherwise": step.runs})
+    (output,) = whole.outputs
+    expected = output.expectation.model_copy(update={"joined": True})
     return whole.model_copy(
-        update={"streams": streams, "steps": (smart,), "estimated_seconds": round(max(0.5, seconds), 1)}
+        update={
+            "outputs": (output.model_copy(update={"expectation": expected}),),
+            "streams": streams,
+            "steps": (smart,),
+            "estimated_seconds": round(max(0.5, seconds), 1),
+        }
     )
 
 
@@ -372,7 +379,7 @@ def _copied(media: MediaInfo, stream: VideoStream, container: Container, part: R
     output = _loosened(plan.outputs[0])
     plan = plan.model_copy(update={"outputs": (output,)})
     ask = round(ask, 3)
-    return copied_part(plan, ask, round(part.end - ask, 3), left_out=silent)
+    return copied_part(plan, ask, round(part.end - ask, 3), lead=ask - begin, left_out=silent)
 
 
 def _where(part: Range, begin: float, following: float, media: MediaInfo) -> str:

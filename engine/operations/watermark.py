@@ -279,4 +279,5 @@ OPERATION = OperationType(
     Parameters=WatermarkParameters,
     plan=_plan,
     others=_others,
+    others_optional=True,
 )

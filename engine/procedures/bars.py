@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from engine import commands
 from engine.procedure import Bench, Findings
 from engine.types import Check, Filter, Run, StreamRecipe
-from engine.whitelist import UPLOADS
 
 # One dark scene would pass for bars: many short looks, and nothing goes that was bright in any of them.
 _LOOKS = 12
@@ -76,12 +75,13 @@ def _bright(run: Run, picture: StreamRecipe, bench: Bench) -> _Rectangle | None:
     duration = run.expected_duration
     before, _ = _halves(picture.filters)
     bright: _Rectangle | None = None
+    path, reading = bench.opened(run.inputs[picture.input])
     for number in range(_LOOKS):
         argv = commands.look_argv(
-            bench.sources[run.inputs[picture.input].source],
+            path,
             picture.source_index,
             (*before, _DETECT),
-            reading=UPLOADS,
+            reading=reading,
             limits=bench.limits,
             start=max(0.0, duration * (number + 0.5) / _LOOKS - _LOOK_SECONDS / 2),
             length=_LOOK_SECONDS,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from engine.loudness import FILTER, measure_loudness
 from engine.procedure import Bench, Findings
 from engine.types import Filter, Run
-from engine.whitelist import UPLOADS
 
 _HEARD = 0.5
 
@@ -23,10 +22,11 @@ def carry_out(run: Run, bench: Bench) -> Findings:
     for number, track in enumerate(tracks):
         share = _HEARD / len(tracks)
         wish = next(item for item in track.filters if item.name == FILTER)
+        path, reading = bench.opened(run.inputs[track.input])
         found = measure_loudness(
-            bench.sources[run.inputs[track.input].source],
+            path,
             str(track.source_index),
-            reading=UPLOADS,
+            reading=reading,
             limits=bench.limits,
             control=bench.control,
             meter=bench.meter(run.expected_duration, number * share, (number + 1) * share),

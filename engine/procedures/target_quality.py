@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from engine import commands
 from engine.procedure import Bench, Findings
 from engine.types import Check, Run, StreamRecipe
-from engine.whitelist import UPLOADS
 
 _SAMPLE, _TRIAL = "sample.mkv", "trial.mkv"
 _SHARE = 0.1
@@ -82,13 +81,14 @@ def _sample(run: Run, picture: StreamRecipe, bench: Bench, pixels: float) -> flo
     count = 1 if duration < _ONE_LOOK_UNTIL else _LOOKS
     length = total / count
     starts = [max(0.0, duration * (number + 0.5) / count - length / 2) for number in range(count)]
+    path, reading = bench.opened(run.inputs[picture.input])
     argv = commands.samples_argv(
-        bench.sources[run.inputs[picture.input].source],
+        path,
         picture,
         starts,
         length,
         bench.work_dir / _SAMPLE,
-        reading=UPLOADS,
+        reading=reading,
         limits=bench.limits,
     )
     bench.start(argv, total, 0.0, 0.05)

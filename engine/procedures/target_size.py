@@ -11,7 +11,7 @@ from engine.types import Check, FileRecipe, Run, StreamRecipe
 _LOG = "pass"
 _AIM = 0.97
 _FILLED = 0.9
-_CORRECTIONS = 4
+_CORRECTIONS = 5
 _FIRST_PASS, _SECOND_PASS = 0.3, 0.75
 _GREW = 1.03
 _BOLDEST = 5.0
@@ -38,6 +38,7 @@ def carry_out(run: Run, bench: Bench) -> Findings:
     bench.encode(_pass(run, file, picture, bits, 1), 0.0, _FIRST_PASS)
     kept = path.with_name(f"kept.{path.name}")
     best = 0
+    tried: list[tuple[float, int]] = []
     begin, end = _FIRST_PASS, _SECOND_PASS
     attempts = 0
     while attempts <= _CORRECTIONS:
@@ -56,9 +57,12 @@ def carry_out(run: Run, bench: Bench) -> Findings:
         if best < size <= most:
             best = size
             path.replace(kept)
-        if _FILLED * most <= best or (size <= most and not grew):
+        # A picture too plain for the size does not grow with the rate, whatever the encoder's noise.
+        plain = size <= most and not grew and max(tried, default=(0.0, 0))[1] <= most
+        if _FILLED * most <= best or plain:
             break
-        bits *= _factor(most, size, fixed)
+        tried.append((bits, size))
+        bits = _corrected(tried, most, fixed)
     _tidy(path)
     if not best:
         reason = f"{most:.0f} bytes are fewer than this picture can be encoded in."
@@ -67,10 +71,17 @@ def carry_out(run: Run, bench: Bench) -> Findings:
     return _findings(file.role, most, best, attempts)
 
 
-def _factor(most: float, size: int, fixed: float) -> float:
-    wanted = max(1.0, most * _AIM - fixed)
-    found = max(1.0, size - fixed)
-    return min(_BOLDEST, max(1 / _BOLDEST, wanted / found))
+def _corrected(tried: list[tuple[float, int]], most: float, fixed: float) -> float:
+    """The next rate: between the closest that gave too little and too much, or by what the last one gave."""
+    below = max((item for item in tried if item[1] <= most), default=None)
+    above = min((item for item in tried if item[1] > most), default=None)
+    if below and above and below[0] < above[0]:
+        (low, small), (high, large) = below, above
+        share = (most * _AIM - small) / max(1, large - small)
+        return low + min(0.9, max(0.1, share)) * (high - low)
+    bits, size = tried[-1]
+    wanted, found = max(1.0, most * _AIM - fixed), max(1.0, size - fixed)
+    return bits * min(_BOLDEST, max(1 / _BOLDEST, wanted / found))
 
 
 def _pass(run: Run, file: FileRecipe, picture: StreamRecipe, bits: float, number: int) -> Run:

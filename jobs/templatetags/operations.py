@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import template
 
 from engine import catalogue
-from engine.types import MediaInfo, Plan
+from engine.types import MediaInfo, Plan, Verification
 from jobs import selectors
 from jobs.forms import OperationForm
 from jobs.models import Job
@@ -62,16 +63,40 @@ def parameter_pairs(operation: Operation | None) -> list[tuple[str, str]]:
         if value is None or value is False:
             continue
         title = (fields[name].title if name in fields else None) or name.replace("_", " ").capitalize()
-        text = ", ".join(map(_spoken, value)) if isinstance(value, list) else _spoken(value)
-        pairs.append((title, "yes" if value is True else text))
+        pairs.append((title, _words(value)))
     return pairs
 
 
-def _spoken(value: object) -> str:
-    """A value as people say it; nobody knows a video by its id."""
-    text = str(value)
+def _words(value: Any) -> str:
+    """A value as people read it; steps of a pipeline by what they do."""
+    if isinstance(value, list):
+        return ", ".join(map(_words, value))
+    if isinstance(value, dict):
+        return job_title(value["type"]) if "type" in value else ", ".join(map(str, value.values()))
+    text = "yes" if value is True else str(value)
+    # Nobody knows a video by its id.
     prefix = text[:3]
     return _NAMED[prefix] if prefix in _NAMED and public_id_is_valid(prefix, text) else text
+
+
+@register.filter
+def form_values(fix: dict[str, Any]) -> str:
+    """A proposed wish as the fields of its form, in JSON; fields it does not name are emptied."""
+    fields = catalogue.operation_for(fix["type"]).Parameters.model_fields
+    given = {name: fix["parameters"].get(name) for name in fields}
+    return json.dumps(
+        {
+            f"{fix['type']}-{name}": "" if value in (None, False) else str(value)
+            for name, value in given.items()
+        }
+    )
+
+
+@register.filter
+def checks_of(stored: dict[str, Any]) -> list[str]:
+    """What was checked before the result was shown, a line for each; also of results checked long ago."""
+    report = Verification.model_validate({"report": [], **stored}).report
+    return [f"{check.name[:1].upper()}{check.name[1:]}: {check.actual}" for check in report]
 
 
 @register.simple_tag
@@ -121,6 +146,7 @@ def operations_panel(context: template.Context, video: Video) -> dict[str, Any]:
         refused
         if refused is not None and refused.type == type_
         else OperationForm(type_, media, offers=offers)
-        for type_ in catalogue.operations()
+        for type_, operation in catalogue.operations().items()
+        if operation.form
     ]
     return {"video": video, "forms": forms, "csrf_token": context.get("csrf_token")}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django import template
 
+from jobs.figures import Day, Figures
 from jobs.models import Job
-from jobs.statistics import Day, failure_log_tail
+from jobs.statistics import failure_log_tail
 
 register = template.Library()
 
@@ -41,22 +43,60 @@ class _Bar:
 def timeline_chart(days: Sequence[Day]) -> dict[str, Any]:
     """A bar for each day, its colours stacked from the bottom, and the same as a table."""
     top = _round_up(max((day.total for day in days), default=0))
+    return {
+        **_chart(days, [_pieces(day, top) for day in days]),
+        "top": top,
+        "middle": top // 2,
+        "total": sum(day.total for day in days),
+    }
+
+
+@register.inclusion_tag("jobs/processor_chart.html")
+def processor_chart(days: Sequence[Day]) -> dict[str, Any]:
+    """A bar for the processor time of each day, and the same as a table."""
+    most = max((day.cpu_seconds for day in days), default=0.0)
+    unit = next((seconds for seconds in (3600, 60) if most > 2 * seconds), 1)
+    top = _round_up(math.ceil(most / unit)) * unit
+    heights = [round(day.cpu_seconds * _HEIGHT / top, 2) for day in days]
+    pieces = [[_Piece("open", round(_HEIGHT - height, 2), height)] if height else [] for height in heights]
+    return {
+        **_chart(days, pieces),
+        "top": top,
+        "middle": top // 2,
+        "total": sum(day.cpu_seconds for day in days),
+    }
+
+
+def _chart(days: Sequence[Day], pieces: Sequence[list[_Piece]]) -> dict[str, Any]:
     bars = [
-        _Bar(day, number * _SLOT, number * _SLOT + _GAP / 2, _pieces(day, top))
-        for number, day in enumerate(days)
+        _Bar(day, number * _SLOT, number * _SLOT + _GAP / 2, parts)
+        for number, (day, parts) in enumerate(zip(days, pieces, strict=True))
     ]
     return {
         "bars": bars,
         "days": days,
-        "top": top,
-        "middle": top // 2,
         "width": len(days) * _SLOT,
         "height": _HEIGHT,
         "slot": _SLOT,
         "bar_width": _SLOT - _GAP,
         "half": _HEIGHT // 2,
-        "total": sum(day.total for day in days),
     }
+
+
+@register.inclusion_tag("jobs/share_bar.html")
+def share_bar(figures: Figures, whole: int) -> dict[str, Any]:
+    """One bar of all jobs, as long as the share of `whole` that these have, in the colours of their ends.
+    The table around it has the same in numbers."""
+    counts = {kind: figures.by_status[kind] for kind in _PARTS[:-1]}
+    counts["open"] = figures.total - sum(counts.values())
+    pieces: list[dict[str, Any]] = []
+    x = 0.0
+    for kind, count in counts.items():
+        width = count * 100 / whole if whole else 0.0
+        if width:
+            pieces.append({"kind": kind, "x": round(x, 2), "width": round(width, 2)})
+            x += width
+    return {"pieces": pieces}
 
 
 def _pieces(day: Day, top: int) -> list[_Piece]:
@@ -84,6 +124,12 @@ def _round_up(number: int) -> int:
 def per_cent(fraction: float | None) -> str:
     """`66 %`, rounded down: only all is 100 %. A dash where there is nothing to tell."""
     return "–" if fraction is None else f"{int(fraction * 100)} %"
+
+
+@register.filter
+def per_cent_exact(fraction: float) -> str:
+    """`2.5 %`."""
+    return f"{fraction * 100:g} %"
 
 
 @register.filter

@@ -26,6 +26,16 @@ class Site:
     process: subprocess.Popen[str]
     admin_password: str
 
+    def manage(self, *words: object) -> str:
+        """What `bin/manage` says on its output; it must succeed."""
+        command = [str(ROOT / "bin" / "manage"), *map(str, words)]
+        environment = {**_environment(), "VIDEOPROC_VAR": str(self.var)}
+        done = subprocess.run(
+            command, env=environment, cwd="/", capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def pids(self, pattern: str) -> list[int]:
         """Processes of this site, by a pattern over their command lines; ours carry its state folder in
         their environment, so other sites on the machine are left alone."""
@@ -47,18 +57,22 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def running_site(folder: Path) -> Iterator[Site]:
-    """Starts `bin/up` with an empty state folder below `folder`, waits until it is healthy, and stops it."""
-    port = _free_port()
-    var = folder / "var"
-    environment = {
+def _environment() -> dict[str, str]:
+    """Ours, without what points at the servers of the other tests."""
+    return {
         key: value
         for key, value in os.environ.items()
         if key not in {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}
         and not key.startswith("VIDEOPROC_")
     }
-    environment |= {"PORT": str(port), "VIDEOPROC_VAR": str(var)}
+
+
+@contextmanager
+def running_site(folder: Path) -> Iterator[Site]:
+    """Starts `bin/up` with an empty state folder below `folder`, waits until it is healthy, and stops it."""
+    port = _free_port()
+    var = folder / "var"
+    environment = {**_environment(), "PORT": str(port), "VIDEOPROC_VAR": str(var)}
     output = folder / "up.log"
     with output.open("w") as log:
         process = subprocess.Popen(

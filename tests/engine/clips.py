@@ -71,3 +71,12 @@ class Clips:
     def long(self) -> Path:
         """Half a minute: cheap to make and, enlarged, enough work to be watched and interrupted."""
         return self.made("long", *picture(seconds=30), *H264, "-f", "mp4")
+
+    def hdr(self) -> Path:
+        """A second of high dynamic range in 10 bits."""
+        colours = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc"]
+        tags = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
+        return self.made(
+            "hdr", *picture(seconds=1), "-vf", f"format=yuv420p10le,{tags}", *colours, "-c:v", "libx265",
+            "-preset", "ultrafast", "-x265-params", "log-level=error", "-f", "mp4",
+        )  # fmt: skip

@@ -129,3 +129,21 @@ def test_every_codec_of_every_container_has_a_plan() -> None:
             for preset in ("fastest", "fast", "medium", "slow", "slowest"):
                 plan = planned("convert", odd, format=container.name, video_codec=codec, preset=preset)
                 assert decisions(plan)[0] == ("encode", codec)
+
+
+def test_slow_mp3_does_not_go_into_mp4() -> None:
+    slow = media("avi", audio=(SOUND.model_copy(update={"codec": "mp3", "sample_rate": 11_025}),))
+    assert decisions(planned("convert", slow, format="mp4"))[1] == ("encode", "aac")
+    assert decisions(planned("convert", slow, format="mkv"))[1] == ("copy", "mp3")
+
+
+def test_ten_bits_upside_down_and_an_odd_picture_of_them(clips: Clips, perform: Perform) -> None:
+    """x265 crashes on frames that vflip alone has turned; zscale on sides of half a colour sample."""
+    turned = raw_probe(only(perform("rotate", {"flip": "vertical"}, clips.hdr())).path)["streams"][0]
+    assert (turned["codec_name"], turned["pix_fmt"]) == ("hevc", "yuv420p10le")
+    only(perform("thumbnail", {"width": 48}, clips.hdr()))
+
+
+def test_a_gif_shorter_than_the_time_between_its_frames(clips: Clips, perform: Perform) -> None:
+    raw = {"start": 0.9, "duration": 0.1, "fps": 1, "format": "mp4", "width": 64}
+    assert len(frames(only(perform("gif", raw, clips.hdr())).path)) == 1

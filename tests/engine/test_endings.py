@@ -19,7 +19,7 @@ from engine.execute import StepResult, execute
 from engine.failures import RunFailed
 from engine.types import SOURCE, Limits
 from engine.verify import verify
-from tests.engine.clips import Clips
+from tests.engine.clips import SECONDS, Clips
 from tests.engine.conftest import MakePlan, Perform
 
 HEAVY = {"width": 1920, "upscale": True}
@@ -192,7 +192,7 @@ def test_an_exit_status_is_no_proof(clips: Clips, plan: MakePlan, limits: Limits
     """A source cut after its probe: ffmpeg exits 0 with what it could read; the check does not pass it."""
     whole = clips.container("mkv")
     cut = clips.written("cut-later", whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(RunFailed, match="duration should be") as caught:
+    with pytest.raises(RunFailed) as caught:
         execute(
             plan("convert", {"format": "mp4"}, whole),
             0,
@@ -202,7 +202,9 @@ def test_an_exit_status_is_no_proof(clips: Clips, plan: MakePlan, limits: Limits
             on_progress=lambda _: None,
             control=Control(),
         )
-    assert caught.value.code == "output_invalid"
+    assert caught.value.code == "input_ends_early"
+    assert caught.value.data["readable"] == pytest.approx(SECONDS / 2, abs=0.5)
+    assert "duration should be" in caught.value.log
     assert "$ ffmpeg" in caught.value.log
 
 

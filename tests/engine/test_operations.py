@@ -15,7 +15,7 @@ from engine.types import SOURCE, Limits, MediaInfo, Progress
 from problems import Problem
 from tests.engine.clips import H264, SECONDS, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform
-from tests.engine.results import codecs, only, raw_probe
+from tests.engine.results import codecs, duration, only, raw_probe
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,29 @@ def test_convert_to_a_chosen_codec(clips: Clips, perform: Perform, codec: str, t
     wish = {"format": target, "video_codec": codec, "quality": "low"}
     artifact = only(perform("convert", wish, clips.container("mov")))
     assert codecs(artifact.path)[0] == codec
+
+
+HELD = {
+    # The frame before the last is held; with B-frames the last is decoded long before it is shown.
+    "last-but-one": ("-vf", "setpts='if(gte(N,49),PTS+3/TB,PTS)'", "-fps_mode", "passthrough"),
+    "last": (
+        "-bsf:v",
+        "setts=pts=PTS:dts=DTS:duration='if(eq(NEXT_DTS,NOPTS),3.04/TB-PTS+49/25/TB,DURATION)'",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "wish", [{"format": "mp4"}, {"format": "mp4", "quality": "low"}, {"format": "mkv", "quality": "low"}]
+)
+@pytest.mark.parametrize("held", HELD)
+def test_a_frame_that_is_held_at_the_end_keeps_its_time(
+    clips: Clips, perform: Perform, held: str, wish: dict[str, str]
+) -> None:
+    frames = ["-c:v", "libx264", "-bf", "3" if held == "last-but-one" else "0", "-pix_fmt", "yuv420p"]
+    source = clips.made(f"held-{held}", *picture(seconds=2), *HELD[held], *frames, "-f", "matroska")
+    path = only(perform("convert", wish, source)).path
+    assert duration(path) == pytest.approx(5, abs=0.05)
 
 
 def test_mp4_can_start_before_it_is_loaded(clips: Clips, perform: Perform) -> None:
@@ -153,12 +176,7 @@ def test_fields_become_frames(clips: Clips, perform: Perform) -> None:
 
 
 def test_high_dynamic_range_is_kept_or_mapped(clips: Clips, perform: Perform) -> None:
-    colours = ["-color_primaries", "bt2020", "-color_trc", "smpte2084", "-colorspace", "bt2020nc"]
-    tags = "setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc"
-    source = clips.made(
-        "hdr", *picture(seconds=1), "-vf", f"format=yuv420p10le,{tags}", *colours, "-c:v", "libx265",
-        "-preset", "ultrafast", "-x265-params", "log-level=error", "-f", "mp4",
-    )  # fmt: skip
+    source = clips.hdr()
     for type_, wish, codec, transfer, pixels in (
         ("resize", {"width": 160}, "hevc", "smpte2084", "yuv420p10le"),
         ("convert", {"format": "mkv", "video_codec": "av1"}, "av1", "smpte2084", "yuv420p10le"),

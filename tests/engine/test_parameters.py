@@ -95,6 +95,12 @@ def test_every_wrong_field_is_told_at_once_in_words() -> None:
         ("thumbnail", {"at": "1:30.5"}, {"at": 90.5}),
         ("extract_audio", {"format": "mp3", "bitrate": "128k"}, {"bitrate": 128, "format": "mp3"}),
         ("convert", {"format": "mp4"}, {"format": "mp4", "quality": None}),
+        ("hls", {"rungs": [720, 480]}, {"rungs": "480, 720, 480", "codecs": "h264"}),
+        (
+            "pipeline",
+            {"steps": [{"type": "resize", "parameters": {"width": 640}}]},
+            {"steps": [{"type": "resize", "parameters": {"width": "640", "fit": "contain", "height": None}}]},
+        ),
     ],
 )
 def test_equal_wishes_have_one_fingerprint(

@@ -76,6 +76,8 @@ def test_a_cut_without_encoding_begins_where_the_plan_says(
     # The tone from the second to the third second of the source is still under the same pictures.
     heard = next(number for number, piece in enumerate(loudest(artifact.path)) if piece > 0.5)
     shown = float(raw_probe(artifact.path)["streams"][0]["start_time"])
+    # Matroska has no edit lists, so there up to three blocks of sound from before it move the picture.
+    assert shown <= (0.08 if muxer == "matroska" else 0.002)
     assert heard / 100 - shown == pytest.approx(2 - begins, abs=0.04)
 
 

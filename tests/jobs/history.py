@@ -89,6 +89,7 @@ def _job(spec: JobSpec, owner: User, video: Video, operation: Operation | None) 
         duration_ms=spec.duration_ms if ended and started_at is not None else None,
         attempt=spec.attempt,
         cpu_seconds=spec.cpu_seconds,
+        output_bytes=sum(spec.outputs) if spec.status == "completed" and operation is not None else 0,
         error_code="worker_lost" if spec.status == "failed" else "",
         error_message="The worker went away." if spec.status == "failed" else "",
         log=spec.log,

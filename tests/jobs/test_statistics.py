@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import statistics
+from jobs.figures import Day, Figures, Period, Scope, Spread
 from jobs.models import Job
-from jobs.statistics import Day, Period, Scope, Spread
 from tests.jobs.history import FINISHED, LIVE, JobSpec, history_make
 from users.models import User
-from videos.models import Output, Video
+from videos.models import Video
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 5
@@ -83,7 +83,6 @@ def naive_figures(jobs: Iterable[Job]) -> dict[str, Any]:
     jobs = list(jobs)
     done = [job for job in jobs if job.status == "completed"]
     failed = [job for job in jobs if job.status == "failed"]
-    operations = {job.operation_id for job in done}
     waits = [
         (job.started_at - job.queued_at) / timedelta(milliseconds=1)
         for job in jobs
@@ -95,13 +94,13 @@ def naive_figures(jobs: Iterable[Job]) -> dict[str, Any]:
         "success_rate": len(done) / (len(done) + len(failed)) if done or failed else None,
         "retries": sum(max(job.attempt - 1, 0) for job in jobs),
         "cpu_seconds": sum(job.cpu_seconds for job in jobs),
-        "output_bytes": sum(one.size for one in Output.objects.all() if one.operation_id in operations),
+        "output_bytes": sum(job.output_bytes for job in jobs),
         "duration_ms": naive_spread([job.duration_ms for job in done if job.duration_ms is not None]),
         "queue_ms": naive_spread(waits),
     }
 
 
-def assert_same(figures: statistics.Figures, naive: dict[str, Any]) -> None:
+def assert_same(figures: Figures, naive: dict[str, Any]) -> None:
     for name, expected in naive.items():
         found = getattr(figures, name)
         if isinstance(expected, Spread):
@@ -180,7 +179,7 @@ def test_every_figure_equals_a_naive_computation(
             and (scope.period is None or scope.period.start <= job.finished_at < scope.period.end)
         ]
         failed.sort(key=lambda job: (job.finished_at or START, job.id), reverse=True)
-        assert list(statistics.jobs_failed(scope)) == failed
+        assert [key["id"] for key in statistics.jobs_failed(scope)] == [job.id for job in failed]
 
 
 def test_without_jobs_there_is_nothing_but_zeros(alice: User) -> None:
@@ -231,31 +230,20 @@ def test_a_day_begins_at_midnight_in_utc(alice: User) -> None:
     assert statistics.job_figures(Scope(alice.id, whole_day)).total == 2
 
 
-def test_an_operation_run_twice_counts_its_results_once(alice: User) -> None:
-    history_make([alice], [JobSpec(queued_at=START, outputs=(10, 5))])
-    first = Job.objects.get()
-    Job.objects.create(
-        owner=alice,
-        operation=first.operation,
-        video=first.video,
-        type=first.type,
-        status="failed",
-        error_code="worker_lost",
-        finished_at=START,
-    )
-    Job.objects.update(queued_at=START)
-    assert statistics.job_figures(Scope(alice.id, ALL)).output_bytes == 15
+def the_failed(scope: Scope) -> Job:
+    (job,) = statistics.jobs_in_order([key["id"] for key in statistics.jobs_failed(scope)])
+    return job
 
 
 def test_an_empty_log_has_an_empty_end(alice: User) -> None:
     history_make([alice], [JobSpec(status="failed", queued_at=START)])
-    assert statistics.failure_log_tail(statistics.jobs_failed(Scope(alice.id)).get()) == ""
+    assert statistics.failure_log_tail(the_failed(Scope(alice.id))) == ""
 
 
 def test_a_log_ends_with_its_last_lines(alice: User) -> None:
     lines = [f"line {number}" for number in range(50)]
     history_make([alice], [JobSpec(status="failed", queued_at=START, log="\n".join(lines) + "\n")])
-    failed = statistics.jobs_failed(Scope(alice.id, Period(START, ALL.end))).get()
+    failed = the_failed(Scope(alice.id, Period(START, ALL.end)))
 
     assert statistics.failure_log_tail(failed).splitlines() == lines[-20:]
     assert "log" in failed.get_deferred_fields()

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from jobs import statistics
-from jobs.statistics import Period, Scope
+from jobs.figures import Period, Scope
 from users.models import User
 from videos.models import Video
 
@@ -110,10 +110,10 @@ def test_each_query_is_served_by_its_index(people: list[User], videos: list[Vide
         ("by type", statistics.job_figures_by_type, of_video, "jobs_job_video_id", False),
         ("timeline", _timeline, own, "job_owner_queued", True),
         ("timeline", _timeline, everybody, "job_queued", True),
-        ("slow", _slow, own, "job_owner_queued", True),
-        ("slow", _slow, everybody, "job_queued", True),
-        ("failures", _failed, own, "job_owner_failed", False),
-        ("failures", _failed, everybody, "job_failed_recent", False),
+        ("slow", _slow, own, "job_owner_slow", True),
+        ("slow", _slow, everybody, "job_slow", True),
+        ("failures", _failed, own, "job_owner_failed", True),
+        ("failures", _failed, everybody, "job_failed_recent", True),
         ("active", statistics.jobs_active_count, own, "job_owner_running", False),
         ("active", statistics.jobs_active_count, everybody, "job_owner_running", False),
     ]

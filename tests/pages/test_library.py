@@ -111,11 +111,37 @@ def test_results_can_be_played_and_downloaded(browser: Client, video: Video, mak
         size=1_000_000,
         sha256="1" * 64,
         media_info=video.media_info,
-        verification={"report": []},
+        verification={
+            "report": [{"name": "duration", "passed": True, "expected": "3 s", "actual": "3.000 s"}]
+        },
     )
     page = browser.get(reverse("video", kwargs={"video_id": video.id})).content.decode()
+    assert "Checked before it was shown: 1 thing" in page
+    assert "<li>Duration: 3.000 s</li>" in page
     assert f"/api/v1/outputs/{output.id}/file" in page
     assert "75 % smaller" in page
+
+
+def test_a_stream_is_played_and_not_offered_as_one_file(
+    browser: Client, video: Video, make_job: MakeJob
+) -> None:
+    job = make_job(video, "completed")
+    assert job.operation is not None
+    output = Output.objects.create(
+        operation=job.operation,
+        role="stream",
+        filename="Holiday - hls.m3u8",
+        content_type="application/vnd.apple.mpegurl",
+        size=1_000_000,
+        sha256="1" * 64,
+        media_info=video.media_info,
+        verification={"report": []},
+        members=[{"name": "720p.mp4", "content_type": "video/mp4", "size": 1, "sha256": "1" * 64}],
+    )
+    page = browser.get(reverse("video", kwargs={"video_id": video.id})).content.decode()
+    assert f'data-stream="/api/v1/outputs/{output.id}/file?inline=1"' in page
+    assert f'href="/api/v1/outputs/{output.id}/file" download' not in page
+    assert "A stream of 2 files" in page
 
 
 def test_a_video_is_renamed(browser: Client, video: Video) -> None:

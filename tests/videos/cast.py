@@ -5,7 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from engine.types import Artifact, AudioStream, Check, MediaInfo, Verification, VideoStream
+from engine.types import (
+    MASTER,
+    MEMBERS,
+    Artifact,
+    AudioStream,
+    Check,
+    MediaInfo,
+    MemberFile,
+    Verification,
+    VideoStream,
+)
 from users.models import User
 from videos import storage
 from videos.models import Operation, Output, Upload, Video
@@ -63,11 +73,45 @@ def artifact(folder: Path, role: str = "resize", content: bytes = b"smaller pict
     )
 
 
+def stream_artifact(folder: Path) -> Artifact:
+    """A stream of one size as the engine leaves it in a working directory."""
+    (folder / "stream" / MEMBERS).mkdir(parents=True)
+    master = folder / "stream" / MASTER
+    contents = {"180p.mp4": b"pictures", "180p.m3u8": b"#EXTM3U"}
+    master.write_bytes(b"#EXTM3U files/180p.m3u8")
+    for name, content in contents.items():
+        (master.parent / MEMBERS / name).write_bytes(content)
+    types = {"180p.mp4": "video/mp4", "180p.m3u8": "application/vnd.apple.mpegurl"}
+    return artifact(folder).model_copy(
+        update={
+            "role": "stream",
+            "path": master,
+            "extension": "m3u8",
+            "content_type": types["180p.m3u8"],
+            "size": master.stat().st_size + sum(map(len, contents.values())),
+            "members": tuple(
+                MemberFile(
+                    name=name,
+                    content_type=types[name],
+                    size=len(content),
+                    sha256=hashlib.sha256(content).hexdigest(),
+                )
+                for name, content in contents.items()
+            ),
+        }
+    )
+
+
 def output_of(video: Video, folder: Path) -> Output:
     """A published result of a completed operation."""
+    return published(video, "resize", artifact(folder))
+
+
+def published(video: Video, type_: str, made: Artifact) -> Output:
+    """An artifact as the only result of a completed operation."""
     operation, _ = operation_get_or_create(
-        video=video, type="resize", parameters={"width": 640}, fingerprint="0" * 64
+        video=video, type=type_, parameters={"width": 640}, fingerprint="0" * 64
     )
     Operation.objects.filter(pk=operation.pk).update(status=Operation.Status.COMPLETED)
-    placed = outputs_place(artifacts=[artifact(folder)])
+    placed = outputs_place(artifacts=[made])
     return outputs_record(operation=operation, placed=placed, video=video)[0]

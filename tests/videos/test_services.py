@@ -21,7 +21,9 @@ from tests.videos.cast import (
     complete_upload,
     output_of,
     processing_video,
+    published,
     ready_video,
+    stream_artifact,
 )
 from users.models import User
 from videos import storage
@@ -164,6 +166,22 @@ class TestTrash:
         assert not Video.objects.exists()
         assert not storage.source_path(video.pk).parent.exists()
         assert not storage.output_path(output.pk).parent.exists()
+
+    def test_a_stream_comes_and_goes_whole(self, alice: User, tmp_path: Path, media: Path) -> None:
+        video = ready_video(alice)
+        before = storage_usage(alice)
+        output = published(video, "hls", stream_artifact(tmp_path))
+        folder = storage.output_path(output.pk).parent
+        files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+        assert files == {"file", "files/180p.mp4", "files/180p.m3u8"}
+        assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o640}
+        assert not (tmp_path / "stream").exists()
+        assert storage_usage(alice) - before == sum((folder / name).stat().st_size for name in files)
+
+        video_trash(video=video)
+        Video.objects.update(deleted_at=timezone.now() - timedelta(days=8))
+        assert videos_purge() == 1
+        assert not folder.exists()
 
     def test_gives_back(self, alice: User) -> None:
         video = ready_video(alice)

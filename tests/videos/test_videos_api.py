@@ -13,8 +13,16 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from problems import Problem
-from tests.videos.cast import CONTENT, output_of, processing_video, ready_video
+from tests.videos.cast import (
+    CONTENT,
+    output_of,
+    processing_video,
+    published,
+    ready_video,
+    stream_artifact,
+)
 from users.models import User
+from videos import storage
 from videos.models import Video
 from videos.services.operations import operation_get_or_create
 from videos.services.videos import video_intake_fail, video_trash
@@ -198,6 +206,26 @@ class TestFiles:
         inline = alices_client.get(f"/api/v1/outputs/{output.pk}/file?inline=1")
         assert inline["Content-Disposition"].startswith("inline")
 
+    def test_a_stream(
+        self, alice: User, alices_client: APIClient, bobs_client: APIClient, tmp_path: Path
+    ) -> None:
+        output = published(ready_video(alice), "hls", stream_artifact(tmp_path))
+        base = f"/api/v1/outputs/{output.pk}"
+        master = alices_client.get(f"{base}/file?inline=1")
+        assert master["Content-Type"] == "application/vnd.apple.mpegurl"
+        assert master["Content-Disposition"] == 'inline; filename="clip - hls.m3u8"'
+        assert storage.output_path(output.pk).read_bytes() == b"#EXTM3U files/180p.m3u8"
+
+        for name, content_type in (("180p.m3u8", master["Content-Type"]), ("180p.mp4", "video/mp4")):
+            response = alices_client.get(f"{base}/files/{name}")
+            assert response["X-Accel-Redirect"] == f"/outputs/{output.pk}/files/{name}"
+            assert response["Content-Type"] == content_type
+            assert response["X-Content-Type-Options"] == "nosniff"
+            assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
+            assert bobs_client.get(f"{base}/files/{name}").status_code == 404
+        for name in ("360p.mp4", "..%2Ffile", "file", "180P.MP4", "180p.mp4%00"):
+            assert alices_client.get(f"{base}/files/{name}").status_code == 404, name
+
     def test_a_thumbnail_shows(self, alice: User, alices_client: APIClient, tmp_path: Path) -> None:
         picture = tmp_path / "t.jpg"
         picture.write_bytes(b"x")
@@ -219,6 +247,7 @@ class TestDoor:
         ("get", "/videos/{video}/file"),
         ("get", "/videos/{video}/thumbnail"),
         ("get", "/outputs/{output}/file"),
+        ("get", "/outputs/{output}/files/180p.mp4"),
     )
 
     @pytest.mark.parametrize(("method", "route"), ROUTES)

@@ -7,6 +7,7 @@
     var/media/        users' bytes                   site account, 0750
     var/static/       collected static files         site account, 0755
     var/log/          one file for each process      whoever started the site
+    var/backups/      copies that the site makes     site account, 0700
     run/site/         sockets of the site            site account, 0700
     run/pg/           socket of PostgreSQL           database account, 0755 (the password guards it)
 
@@ -81,6 +82,10 @@ class Paths:
         return self.var / "log"
 
     @property
+    def backups(self) -> Path:
+        return self.var / "backups"
+
+    @property
     def home(self) -> Path:
         """HOME of the site's processes: the real one may not exist, or be somebody else's."""
         return self.var / "home"
@@ -113,7 +118,9 @@ def make_folders(paths: Paths, *, site: Account | None, database: Account | None
     _owned(paths.var, None, 0o755)
     _owned(paths.run, None, 0o755)
     _owned(paths.log, None, 0o755)
-    for folder in (paths.secrets, paths.valkey, paths.caddy, paths.home, paths.site_sockets):
+    for folder in (
+        paths.secrets, paths.valkey, paths.caddy, paths.home, paths.backups, paths.site_sockets
+    ):  # fmt: skip
         _owned(folder, site, 0o700)
     paths.media.parent.mkdir(parents=True, exist_ok=True)
     _owned(paths.media, site, 0o750)

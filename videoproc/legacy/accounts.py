@@ -182,6 +182,7 @@ def _remember(new: NewUser, user: User, run: str) -> None:
         label=f"{new.record.id} {new.record.username}",
         object_id=user.id,
         run=run,
+        made=mapping.made(updated_at=user.updated_at),
     )
 
 

@@ -26,6 +26,7 @@ from videoproc.legacy.reading import Damage, entries
 from videoproc.legacy.records import LegacyVideo, checked
 from videoproc.legacy.report import Ending as Column
 from videoproc.legacy.report import Level, Report
+from videoproc.legacy.sharing import SharedWork
 from videoproc.legacy.tree import ImportRefused, Tree, changed_at
 from videoproc.legacy.works import BrokenWork, Work, works_of
 from videos.models import Operation, Video
@@ -158,6 +159,7 @@ class LibraryWriter:
         self._scratch = scratch
         self._workers = workers
         self._control = Control()
+        self._shared = SharedWork()
         self._owners: dict[str, User] = {}
 
     def write(self, videos: list[NewVideo], on_done: Callable[[int, int], None]) -> None:
@@ -192,6 +194,7 @@ class LibraryWriter:
             created_at=video.created_at,
             folder=None if self._scratch is None else self._scratch / video.record.video_id,
             control=self._control,
+            shared=self._shared,
         )
 
     def _finish(self, video: NewVideo, future: Future[Prepared]) -> None:
@@ -247,14 +250,22 @@ class LibraryWriter:
                     thumbnail=prepared.thumbnail,
                     created_at=video.created_at,
                 )
-                for result in prepared.results:
-                    _write_result(row, owner, result, placed.get(result.fingerprint, ()))
+                written = [
+                    made
+                    for result in prepared.results
+                    if (made := _write_result(row, owner, result, placed.get(result.fingerprint, ())))
+                ]
                 mapping.remember(
                     kind=LegacyRecord.Kind.VIDEO,
                     key=mapping.video_key(video.record, video.owner.key),
                     label=video.label,
                     object_id=row.id,
                     run=self._report.run,
+                    made=mapping.made(
+                        updated_at=row.updated_at,
+                        operations=[operation for operation, _ in written],
+                        jobs=[job for _, job in written if job],
+                    ),
                 )
         except BaseException:
             for outputs in placed.values():
@@ -270,14 +281,19 @@ class LibraryWriter:
         return self._owners[owner.key]
 
 
-def _write_result(video: Video, owner: User, result: Result, placed: tuple[PlacedOutput, ...]) -> None:
+def _write_result(
+    video: Video, owner: User, result: Result, placed: tuple[PlacedOutput, ...]
+) -> tuple[str, str | None] | None:
+    """Ids of the operation and of its job, as far as they were made."""
     if result.decision is Decision.BROKEN:
-        return
+        return None
     if result.decision is Decision.QUEUE:
-        operation_submit(viewer=owner, video_id=video.id, type=result.work.type, parameters=result.parameters)
-        return
+        submission = operation_submit(
+            viewer=owner, video_id=video.id, type=result.work.type, parameters=result.parameters
+        )
+        return submission.operation.id, submission.job.id if submission.job else None
     failed = result.decision is Decision.FAILED
-    operation_import(
+    operation = operation_import(
         video=video,
         type=result.work.type,
         parameters=result.parameters,
@@ -290,6 +306,7 @@ def _write_result(video: Video, owner: User, result: Result, placed: tuple[Place
         ),
         placed=placed,
     )
+    return operation.id, None
 
 
 def _name(record: LegacyVideo) -> str:

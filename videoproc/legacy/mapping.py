@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
 
 from videoproc.legacy.models import LegacyRecord
 from videoproc.legacy.records import LegacyUser, LegacyVideo
@@ -23,10 +26,22 @@ def known(kind: LegacyRecord.Kind) -> dict[str, str]:
     return dict(LegacyRecord.objects.filter(kind=kind).values_list("key", "object_id"))
 
 
-def remember(*, kind: LegacyRecord.Kind, key: str, label: str, object_id: str, run: str) -> None:
-    """Call it in the transaction that makes the row. Raises IntegrityError if it has moved in already."""
+def remember(
+    *, kind: LegacyRecord.Kind, key: str, label: str, object_id: str, run: str, made: dict[str, Any]
+) -> None:
+    """Call it in the transaction that makes the row. Raises IntegrityError if it has moved in already.
+
+    `made` comes from the function of that name.
+    """
     readable = "".join(mark if mark.isprintable() else "?" for mark in label)
-    LegacyRecord.objects.create(kind=kind, key=key, label=readable[:200], object_id=object_id, run=run)
+    LegacyRecord.objects.create(
+        kind=kind, key=key, label=readable[:200], object_id=object_id, run=run, made=made
+    )
+
+
+def made(*, updated_at: datetime, operations: Iterable[str] = (), jobs: Iterable[str] = ()) -> dict[str, Any]:
+    """How the row looked when it was made, and what was made with it: all that a way back may remove."""
+    return {"updated_at": updated_at.isoformat(), "operations": list(operations), "jobs": list(jobs)}
 
 
 def _digest(*parts: object) -> str:

@@ -23,6 +23,9 @@ class LegacyRecord(models.Model):
     label = models.CharField(max_length=200, help_text="Its name in the original, for people")
     object_id = models.CharField(max_length=40, help_text="Public id of the row that was made")
     run = models.CharField(max_length=32, help_text="The run that made it")
+    made = models.JSONField(
+        null=True, help_text="What was made with it and how it looked then, so that it can be taken back"
+    )
     imported_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

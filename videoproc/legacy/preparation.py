@@ -6,7 +6,6 @@ copies nothing.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +22,7 @@ from engine.types import Artifact, Limits, MediaInfo
 from engine.whitelist import UPLOADS
 from problems import Problem
 from videoproc.legacy.records import LegacyVideo
+from videoproc.legacy.sharing import SharedWork, copied
 from videoproc.legacy.tree import Tree, changed_at
 from videoproc.legacy.works import State, Work
 from videos.storage import room_check
@@ -68,6 +68,14 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class _Inspected:
+    """What all files of one content have in common. The thumbnail is its JPEG."""
+
+    media: MediaInfo
+    thumbnail: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Preparation:
     """One video to be looked at. `folder` is scratch of its own; None in a dry run."""
 
@@ -77,6 +85,7 @@ class Preparation:
     created_at: datetime
     folder: Path | None
     control: Control
+    shared: SharedWork
 
     def run(self) -> Prepared:
         """Raises Problem with what is wrong with the original, OSError, and Stopped."""
@@ -88,25 +97,26 @@ class Preparation:
             return Prepared(media, "", None, None, self._results(media), media.size)
         room_check(origin.stat().st_size)
         self.folder.mkdir()
-        source = self._copied(origin, "source")
-        found = intake(
-            source, self.folder / "intake", limits=_LIMITS, on_progress=lambda _: None, control=self.control
-        )
+        source, thumbnail = self.folder / "source", self.folder / "thumbnail.jpg"
+        sha256 = copied(origin, source)
+        found = self.shared.get(sha256, lambda: self._inspected(source))
+        if found.thumbnail is not None:
+            thumbnail.write_bytes(found.thumbnail)
         results = self._results(found.media)
         adopted = sum(result.artifact.size for result in results if result.artifact)
         return Prepared(
             media=found.media,
-            sha256=found.sha256,
+            sha256=sha256,
             source=source,
-            thumbnail=found.thumbnail.path if found.thumbnail else None,
+            thumbnail=thumbnail if found.thumbnail is not None else None,
             results=results,
             size=found.media.size + adopted,
         )
 
-    def _copied(self, origin: Path, name: str) -> Path:
-        if self.folder is None:
-            return origin
-        return shutil.copyfile(origin, self.folder / name, follow_symlinks=False)
+    def _inspected(self, source: Path) -> _Inspected:
+        work = source.with_name("intake")
+        found = intake(source, work, limits=_LIMITS, on_progress=lambda _: None, control=self.control)
+        return _Inspected(found.media, found.thumbnail.path.read_bytes() if found.thumbnail else None)
 
     def _results(self, media: MediaInfo) -> tuple[Result, ...]:
         results: list[Result] = []
@@ -146,8 +156,12 @@ class Preparation:
             if self.folder is None:
                 found: MediaInfo | None = examine(path, claimed, limits=_LIMITS, control=self.control)
             else:
-                copy = self._copied(path, f"result-{number}")
-                artifact = adopt(copy, claimed, limits=_LIMITS, control=self.control)
+                copy = self.folder / f"result-{number}"
+                key = (copied(path, copy), claimed)
+                known = self.shared.get(
+                    key, lambda: adopt(copy, claimed, limits=_LIMITS, control=self.control)
+                )
+                artifact = known.model_copy(update={"path": copy})
                 found = artifact.media_info
         except Problem as problem:
             return self._queued(work, media, f"its file is not usable: {problem.detail}")

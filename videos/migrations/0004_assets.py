@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('videos', '0001_initial'),
+        ('videos', '0003_output_files'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -33,7 +33,10 @@ def outputs_place(*, artifacts: Iterable[Artifact]) -> tuple[PlacedOutput, ...]:
         for artifact in artifacts:
             output_id = public_id_new("out")
             placed.append(PlacedOutput(output_id, artifact))
-            storage.adopt(artifact.path, storage.output_path(output_id))
+            if artifact.members:
+                storage.adopt_folder(artifact.path, output_id)
+            else:
+                storage.adopt(artifact.path, storage.output_path(output_id))
     except OSError:
         outputs_unplace(placed=placed)
         raise
@@ -76,4 +79,5 @@ def _row(operation: Operation, placed: PlacedOutput, *, video: Video, alone: boo
         sha256=artifact.sha256,
         media_info=artifact.media_info.model_dump(mode="json") if artifact.media_info else None,
         verification=artifact.verification.model_dump(mode="json"),
+        members=[member.model_dump(mode="json") for member in artifact.members],
     )

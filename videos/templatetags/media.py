@@ -62,6 +62,13 @@ def brief(media: MediaInfo) -> str:
 
 
 @register.filter
+def sizes(media: MediaInfo) -> str:
+    """`1080p, 720p, 480p`: the sizes of a stream, called by their short sides."""
+    sides = (min(stream.display_width, stream.display_height) for stream in media.video)
+    return ", ".join(f"{side}p" for side in dict.fromkeys(sides))
+
+
+@register.filter
 def size_change(size: int, before: int) -> str:
     """`62 % smaller`, `8 % larger` or `same size`; empty where there is nothing to compare with."""
     if not before:

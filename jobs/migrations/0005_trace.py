@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0003_statistics_indexes'),
+        ('jobs', '0004_site_settings'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

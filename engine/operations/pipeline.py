@@ -1,0 +1,141 @@
+"""pipeline: several operations one after the other, in one run wherever that is possible."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from engine import catalogue
+from engine.chaining import Chain, appended, finished, is_open, parted, reading
+from engine.operation import OperationType
+from engine.parameters import Parameters
+from engine.promises import promise_of
+from engine.types import MediaInfo, Plan
+from problems import Problem
+
+_TYPE = "pipeline"
+_MOST_STEPS = 10
+
+
+class PipelineStep(BaseModel):
+    """One operation with its own parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str = Field(max_length=64, title="Type", description="The type of an operation.")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        validate_default=True,
+        title="Parameters",
+        description="Those of the operation.",
+    )
+
+    @field_validator("type")
+    @classmethod
+    def _is_known(cls, type_: str) -> str:
+        possible = sorted(
+            name
+            for name, operation in catalogue.operations().items()
+            if name != _TYPE and (operation.others is None or operation.others_optional)
+        )
+        if type_ not in possible:
+            known = ", ".join(possible)
+            raise PydanticCustomError("not_a_choice", "Must be one of {known}.", {"known": known})
+        return type_
+
+    @field_validator("parameters")
+    @classmethod
+    def _fit_the_operation(cls, parameters: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        operation = catalogue.operations().get(info.data.get("type", ""))
+        if operation is None:
+            return parameters
+        # Its errors keep their places: pydantic puts them below this one.
+        wish = operation.Parameters.model_validate(parameters)
+        if operation.others is not None and operation.others(wish):
+            raise PydanticCustomError("not_wanted", "A step cannot use other videos or files.")
+        return catalogue.normalised(wish)
+
+
+class PipelineParameters(Parameters):
+    """Each step works on what the one before it makes."""
+
+    steps: Annotated[tuple[PipelineStep, ...], Field(max_length=_MOST_STEPS)] = Field(
+        title="Steps",
+        description=(
+            "Operations in their order, each as an object with `type` and `parameters`. Operations that do "
+            "not make one video, such as thumbnail or hls, can only be the last."
+        ),
+        examples=[
+            [{"type": "trim", "parameters": {"end": 10}}, {"type": "resize", "parameters": {"width": 640}}]
+        ],
+    )
+
+    @field_validator("steps")
+    @classmethod
+    def _has_some(cls, steps: tuple[PipelineStep, ...]) -> tuple[PipelineStep, ...]:
+        if not steps:
+            raise PydanticCustomError("required", "Name at least one step.")
+        return steps
+
+
+def _plan(parameters: PipelineParameters, media: MediaInfo) -> Plan:
+    chain: Chain | None = None
+    summaries = []
+    for number, step in enumerate(parameters.steps, 1):
+        if chain is None:
+            plan = _planned(number, step, media)
+            chain = Chain(source=media, plan=plan)
+        else:
+            if not is_open(chain.plan):
+                title = catalogue.operation_for(parameters.steps[number - 2].type).title
+                reason = (
+                    f"Step {number - 1} ({title}) can only be the last: it does not make one video, or one "
+                    "whose length and size are known only when it is done."
+                )
+                raise Problem("parameters_do_not_fit", reason=reason)
+            promise = promise_of(chain.plan, chain.source)
+            plan = _planned(number, step, promise)
+            longer = appended(chain, plan)
+            if longer is None:
+                chain, part = parted(chain, promise)
+                plan = _planned(number, step, chain.source)
+                longer = reading(chain, plan, part)
+            chain = longer
+        summaries.append(f"{number}. {catalogue.operation_for(step.type).title}: {plan.summary}")
+    assert chain is not None  # noqa: S101 - there is at least one step
+    way = "All in one pass."
+    if chain.parts:
+        way = f"In {chain.passes} passes, with a copy of nearly no loss between them."
+    return finished(chain, _TYPE, " ".join([*summaries, way]))
+
+
+def _planned(number: int, step: PipelineStep, media: MediaInfo) -> Plan:
+    try:
+        parameters = catalogue.parameters_for(step.type, step.parameters)
+        return _in_one_run(catalogue.plan_for(step.type, parameters, media))
+    except Problem as problem:
+        title = catalogue.operation_for(step.type).title
+        reason = f"Step {number} ({title}): {problem.detail}"
+        raise Problem("parameters_do_not_fit", reason=reason) from None
+
+
+def _in_one_run(plan: Plan) -> Plan:
+    """The plan by its sure way: a quick one of many runs cannot be put together with others."""
+    steps = tuple(
+        step.model_copy(update={"runs": step.otherwise, "otherwise": ()}) if step.otherwise else step
+        for step in plan.steps
+    )
+    return plan.model_copy(update={"steps": steps})
+
+
+OPERATION = OperationType(
+    type=_TYPE,
+    title="Pipeline",
+    description="Do several operations one after the other, in one pass wherever possible.",
+    icon="workflow",
+    Parameters=PipelineParameters,
+    plan=_plan,
+    form=False,
+)

@@ -1,0 +1,203 @@
+"""Long periods from roll-ups: whole past days and months from there, what is left of the period from rows.
+
+A period with few jobs is not worth it. `split_of` says so, and the caller counts the rows: the percentiles
+are exact then. A year is at most 71 months and days for each type, whatever the number of jobs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from django.db import connection
+
+from jobs import rollup_sql
+from jobs.figures import DAY, Day, Period, Scope, Tally
+from jobs.models import Job, RollupTouch
+from jobs.rollups import rolled_through
+from users.ids import raw_id
+
+# Up to so many jobs in whole past days are counted from rows: about 30 ms.
+ROWS_MAX = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Months or days, from `start` up to, but without, `end`."""
+
+    grain: str
+    start: date
+    end: date
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A scope whose period falls into spans of roll-ups and edges of rows. `sums` is what the spans have of
+    each type, without the spread."""
+
+    scope: Scope
+    spans: list[_Span]
+    edges: list[Period]
+    sums: list[Mapping[str, Any]]
+
+
+def split_of(scope: Scope) -> Split | None:
+    """How to count the scope from roll-ups; None where its rows are to be counted.
+
+    A video's jobs are always counted from rows. So are few jobs, unless some of their rows are gone.
+    """
+    through = rolled_through()
+    if scope.period is None or scope.video_id is not None or through is None:
+        return None
+    spans, edges = _parts(scope.period, through)
+    if not spans:
+        return None
+    where, parameters = _in_rollups(scope, spans)
+    sums = list(_named(rollup_sql.SUM_ROLLUPS.format(where=where), parameters))
+    jobs = sum(row[status] for row in sums for status in Job.Status.values)
+    if jobs <= ROWS_MAX and not _rows_are_gone(scope, spans):
+        return None
+    return Split(scope, spans, edges, sums)
+
+
+def _rows_are_gone(scope: Scope, spans: list[_Span]) -> bool:
+    """Whether the clean-up has removed jobs of these spans. Months do not say it, their days do."""
+    days = [_Span("day", spans[0].start, spans[-1].end)]
+    where, parameters = _in_rollups(scope, days)
+    sql = f"SELECT EXISTS (SELECT FROM jobs_rollup WHERE {where} AND part > 0)"  # noqa: S608 - from constants
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return bool(cursor.fetchone()[0])
+
+
+def tallies_of(split: Split) -> dict[str, Tally]:
+    """What each type has."""
+    tallies: defaultdict[str, Tally] = defaultdict(Tally)
+    for row in split.sums:
+        tallies[row["type"]].add_row(row)
+    where, parameters = _in_rollups(split.scope, split.spans)
+    for name in ("duration", "queue"):
+        with connection.cursor() as cursor:
+            cursor.execute(rollup_sql.HISTOGRAM_OF_ROLLUPS.format(name=name, where=where), parameters)
+            for type_, bucket, count in cursor:
+                getattr(tallies[type_], name).add_bucket(bucket, count)
+    for edge in split.edges:
+        _add_rows(tallies, split.scope, edge)
+    return dict(tallies)
+
+
+def days_of(split: Split) -> dict[date, Day]:
+    """The whole past days of the split's period, from roll-ups; days without jobs are left out."""
+    days = [_Span("day", split.spans[0].start, split.spans[-1].end)]
+    where, parameters = _in_rollups(split.scope, days)
+    with connection.cursor() as cursor:
+        cursor.execute(rollup_sql.DAYS_OF_ROLLUPS.format(where=where), parameters)
+        return {row[0]: Day(*row) for row in cursor}
+
+
+def period_slower(scope: Scope, *, than_ms: int) -> Period | None:
+    """The scope's period without the days at both of its ends in which no job took longer, as far as they
+    are rolled up; None where nothing is left of it."""
+    through = rolled_through()
+    if scope.period is None or scope.video_id is not None or through is None:
+        return scope.period
+    start, end = scope.period
+    first = start.astimezone(UTC).date()
+    last = min(_day_from(end), through)
+    if first >= last or RollupTouch.objects.filter(day__gte=first, day__lt=last).exists():
+        return scope.period
+    where, parameters = _in_rollups(scope, [_Span("day", first, last)])
+    sql = f"SELECT min(start), max(start) FROM jobs_rollup WHERE {where} AND longest_ms > %s"  # noqa: S608 - from constants
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*parameters, than_ms])
+        low, high = cursor.fetchone()
+    start = max(start, _midnight(low or last))
+    if end <= _midnight(last):
+        end = start if high is None else min(end, _midnight(high + DAY))
+    return Period(start, end) if start < end else None
+
+
+# ------------------------------------------------------------------------------------------- parts
+
+
+def _parts(period: Period, through: date) -> tuple[list[_Span], list[Period]]:
+    first = _day_from(period.start)
+    last = min(period.end.astimezone(UTC).date(), through)
+    if first >= last:
+        return [], [period]
+    edges = [Period(period.start, _midnight(first)), Period(_midnight(last), period.end)]
+    month = first if first.day == 1 else _month_after(first)
+    last_month = last.replace(day=1)
+    if month >= last_month:
+        spans = [_Span("day", first, last)]
+    else:
+        spans = [
+            _Span("day", first, month),
+            _Span("month", month, last_month),
+            _Span("day", last_month, last),
+        ]
+    return [span for span in spans if span.start < span.end], [
+        edge for edge in edges if edge.start < edge.end
+    ]
+
+
+def _day_from(moment: datetime) -> date:
+    """The first day that is whole after it."""
+    day = moment.astimezone(UTC).date()
+    return day if moment == _midnight(day) else day + DAY
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _month_after(day: date) -> date:
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)
+
+
+def _in_rollups(scope: Scope, spans: list[_Span]) -> tuple[str, list[Any]]:
+    """Served by `rollup_once`."""
+    conditions, parameters = _whose(scope)
+    ranges = " OR ".join("(grain = %s AND start >= %s AND start < %s)" for _ in spans)
+    for span in spans:
+        parameters += [span.grain, span.start, span.end]
+    return f"{conditions} AND ({ranges})", parameters
+
+
+def _add_rows(tallies: defaultdict[str, Tally], scope: Scope, edge: Period) -> None:
+    """Served by `job_owner_queued`, or `job_queued` for everybody."""
+    conditions, parameters = _whose(scope)
+    if scope.owner_id is None:
+        # Everybody is no owner in roll-ups, and no condition among rows.
+        conditions = conditions.partition(" AND ")[2]
+    where = f"{conditions} AND queued_at >= %s AND queued_at < %s"
+    parameters += edge
+    for row in _named(rollup_sql.SUM_JOBS.format(where=where), parameters):
+        tallies[row["type"]].add_row(row)
+    with connection.cursor() as cursor:
+        cursor.execute(rollup_sql.HISTOGRAMS_OF_JOBS.format(where=where), parameters)
+        for type_, took, bucket, count in cursor:
+            if bucket is not None:
+                tally = tallies[type_]
+                (tally.duration if took else tally.queue).add_bucket(bucket, count)
+
+
+def _whose(scope: Scope) -> tuple[str, list[Any]]:
+    parameters: list[Any] = []
+    owner = "owner_id IS NULL"
+    if scope.owner_id is not None:
+        owner = "owner_id = %s"
+        parameters.append(raw_id(scope.owner_id))
+    parameters.append(scope.type or Job.INTAKE)
+    return f"{owner} AND type {'=' if scope.type else '<>'} %s", parameters
+
+
+def _named(sql: str, parameters: list[Any]) -> Iterator[Mapping[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        names = [column.name for column in cursor.description or ()]
+        for row in cursor.fetchall():
+            yield dict(zip(names, row, strict=True))

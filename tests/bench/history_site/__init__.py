@@ -1,0 +1,1 @@
+"""What `bin/bench history` runs inside of Django: the fill, the cases, the clock."""

@@ -1,0 +1,1 @@
+"""Taking a site elsewhere: export and import as JSON Lines and files, backup and restore."""

@@ -1,0 +1,134 @@
+"""What an export holds: which tables, which columns, and how a row looks as JSON.
+
+PostgreSQL itself writes and reads the rows, so that every value comes back as it was. Ids have the form that
+the API shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from django.db import connection
+from django.db.models import Field, ForeignKey, Model
+
+from jobs.models import Job, Rollup, RollupProgress, RollupTouch, Step
+from jobs.site_models import SiteSettings, TierStorage
+from users.ids import PublicIdField
+from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
+from videoproc.legacy.models import LegacyRecord
+from videos.models import Operation, Output, Upload, Video
+
+# What runs now begins anew elsewhere: its scratch stays behind, and nobody there holds its lease.
+_LIVE = "(SELECT j.status FROM jobs_job j WHERE j.id = t.job_id AND j.finished_at IS NULL)"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of an export.
+
+    `omit` are columns that stay behind or are given anew; `instead` are SQL expressions that take the place
+    of a column's value; `order` makes equal tables equal files. Rows of a table that is not `restored` are
+    for people to read.
+    """
+
+    model: type[Model]
+    order: str = "t.id"
+    omit: frozenset[str] = frozenset()
+    instead: Mapping[str, str] = field(default_factory=dict)
+    restored: bool = True
+
+    @property
+    def name(self) -> str:
+        return str(self.model._meta.db_table)  # noqa: SLF001 - Django documents it
+
+    @property
+    def filename(self) -> str:
+        return f"{self.model._meta.verbose_name_plural}.jsonl".replace(" ", "_")  # noqa: SLF001 - the same
+
+    def fields(self) -> list[Field[object, object]]:
+        columns = self.model._meta.concrete_fields  # noqa: SLF001 - the same
+        return [column for column in columns if column.column not in self.omit]
+
+    def columns(self) -> list[str]:
+        return [str(column.column) for column in self.fields()]
+
+    def ids(self) -> dict[str, str]:
+        """The columns that hold public ids, with their prefix."""
+        found = {}
+        for column in self.fields():
+            target = column.target_field if isinstance(column, ForeignKey) else column
+            if isinstance(target, PublicIdField):
+                found[str(column.column)] = target.prefix
+        return found
+
+    def references(self) -> Iterator[tuple[str, str, str, bool]]:
+        """Column, table and column referred to, and whether it may be empty."""
+        for column in self.fields():
+            if isinstance(column, ForeignKey):
+                target = column.target_field
+                table = target.model._meta.db_table  # noqa: SLF001 - the same
+                yield str(column.column), table, str(target.column), column.null
+
+    def select(self) -> str:
+        """SQL for every row as one line of JSON, in order."""
+        ids, quote = self.ids(), connection.ops.quote_name
+        parts = []
+        for name in self.columns():
+            value = self.instead.get(name, f"t.{quote(name)}")
+            if name in ids:
+                value = f"'{ids[name]}_' || replace({value}::text, '-', '')"
+            parts.append(f"{value} AS {quote(name)}")
+        return (
+            f"SELECT row_to_json(r)::text FROM (SELECT {', '.join(parts)} "  # noqa: S608 - names of our own
+            f"FROM {quote(self.name)} t ORDER BY {self.order}) r"
+        )
+
+
+TABLES = (
+    Table(Tier, order="t.name"),
+    Table(User),
+    # Only their digests are known here, and those are secrets too: programs need new ones.
+    Table(ApiToken, omit=frozenset({"digest"}), order="t.public_id", restored=False),
+    Table(Video),
+    Table(Operation, instead={"status": "CASE t.status WHEN 'processing' THEN 'pending' ELSE t.status END"}),
+    Table(Output),
+    Table(
+        Job,
+        instead={
+            "status": "CASE t.status WHEN 'active' THEN 'queued' ELSE t.status END",
+            "progress": "CASE WHEN t.finished_at IS NULL THEN 0 ELSE t.progress END",
+            "speed": "CASE WHEN t.finished_at IS NOT NULL THEN t.speed END",
+            "eta_seconds": "CASE WHEN t.finished_at IS NOT NULL THEN t.eta_seconds END",
+        },
+    ),
+    Table(
+        Step,
+        omit=frozenset({"id", "place"}),
+        order="t.place, t.job_id, t.position",
+        instead={
+            "status": f"CASE {_LIVE} WHEN 'paused' THEN 'paused' WHEN 'queued' THEN 'queued' "
+            "WHEN 'active' THEN 'queued' ELSE t.status END",
+            "lease_until": "NULL::timestamptz",
+            "lease_token": "NULL::uuid",
+            "worker": f"CASE WHEN {_LIVE} IS NULL THEN t.worker ELSE '' END",
+            "result": f"CASE WHEN {_LIVE} IS NULL THEN t.result END",
+            "started_at": f"CASE WHEN {_LIVE} IS NULL THEN t.started_at END",
+            "finished_at": f"CASE WHEN {_LIVE} IS NULL THEN t.finished_at END",
+        },
+    ),
+    # Sums of rows that are here are made anew; those of rows that were cleaned up are nowhere else.
+    Table(Rollup, omit=frozenset({"id"}), order="t.grain, t.start, t.owner_id NULLS FIRST, t.type, t.part"),
+    Table(SiteSettings),
+    Table(LegacyRecord, omit=frozenset({"id"}), order="t.kind, t.key"),
+)
+
+# Tables of our own rooms that stay behind, and why.
+LEFT_OUT: Mapping[type[Model], str] = {
+    SocketTicket: "lives for seconds",
+    IdempotencyKey: "belongs to requests to this site",
+    Upload: "is not complete; its owner sends it to the new site",
+    RollupTouch: "comes with the jobs: triggers write it",
+    RollupProgress: "the new site sums up all days itself",
+    TierStorage: "is counted anew every hour",
+}
