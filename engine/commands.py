@@ -7,7 +7,8 @@ follow their own option; names of files are ours. Filter values are escaped all 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from engine.binaries import ffmpeg_path
@@ -30,7 +31,7 @@ def encode_argv(
         *_start("info"),
         "-stats_period", "0.25", "-progress", "pipe:1",
         "-filter_threads", str(limits.threads),
-        *(["-copyts"] if run.source_times else []),
+        *(["-copyts"] if run.source_times or any(item.zero is not None for item in run.inputs) else []),
     ]  # fmt: skip
     for position, item in enumerate(run.inputs):
         if item.silence is not None:
@@ -40,7 +41,10 @@ def encode_argv(
         argv += ["-noautorotate"] if item.as_stored else []
         # ffmpeg counts against the clock.
         argv += ["-display_rotation:v:0", str(-item.rotation)] if item.rotation else []
-        argv += ["-itsoffset", f"{item.shift:.3f}"] if item.shift else []
+        shift = item.shift - (item.zero or 0.0)
+        argv += ["-itsoffset", f"{shift:.6f}"] if shift else []
+        # The parameter sets of all parts are the same, which `joining` checks: none need be put in between.
+        argv += ["-auto_convert", "0"] if item.cuts else []
         url, reading = _opened(item, position, sources, work_dir)
         argv += _input(url, reading, limits, start=item.start, length=item.length)
     for recipe in run.files:
@@ -53,9 +57,17 @@ def list_name(position: int) -> str:
     return f"input-{position}.ffconcat"
 
 
-def parts_list(item: Input) -> str:
-    """The list itself, in ffmpeg's concat format. The names are ours and have nothing to escape."""
-    return "".join(["ffconcat version 1.0\n", *(f"file {name}\n" for name in item.parts)])
+def parts_list(item: Input, starts: Sequence[float] = ()) -> str:
+    """The list itself, in ffmpeg's concat format. The names are ours and have nothing to escape.
+
+    With `starts`, the first moment of each part, the parts lie as far apart as those do; otherwise each
+    begins where the one before it says it ends.
+    """
+    lengths = [after - before for before, after in pairwise(starts)]
+    lines = ["ffconcat version 1.0"]
+    for name, length in zip_longest(item.parts, lengths):
+        lines += [f"file {name}", *([] if length is None else [f"duration {length:.6f}"])]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _opened(item: Input, position: int, sources: Mapping[str, Path], work_dir: Path) -> tuple[str, Reading]:
@@ -142,6 +154,16 @@ def glance_argv(
         chain = f"aformat=channel_layouts={layout or 'stereo'},volumedetect"
         outputs += ["-map", f"{position}:{sound}", "-filter:a", chain, "-f", "null", "-"]
     return argv + outputs
+
+
+def decode_pictures_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
+    """A command that decodes every picture; its progress ends at the number of frames."""
+    return [
+        *_start("error"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(path), reading, limits),
+        "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-",
+    ]  # fmt: skip
 
 
 def listen_argv(

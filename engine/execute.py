@@ -17,6 +17,7 @@ from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
 from engine.fonts import FONTS_LIST, lay_out_font
+from engine.joining import Join, check_join, joined
 from engine.procedure import Findings, Procedure
 from engine.procedures import bars, loudness, target_quality, target_size
 from engine.progress import ProgressMeter, ProgressReporter
@@ -155,6 +156,7 @@ class _Execution:
         self._stretch = (0.0, 1.0)
         self._found = Findings()
         self._fonts: Path | None = None
+        self._joins: dict[str, Join] = {}
 
     @property
     def log(self) -> str:
@@ -252,6 +254,7 @@ class _Execution:
         return outcome
 
     def encode(self, run: Run, begin: float = 0.0, end: float = 1.0) -> None:
+        run = self._joined(run)
         argv = commands.encode_argv(
             self._plan, run, sources=self._sources, work_dir=self._work_dir, limits=self._limits
         )
@@ -284,11 +287,27 @@ class _Execution:
         except avc.NoPlace as error:
             raise RunFailed("output_invalid", reason=f"It has {error}.", log=self.log) from error
 
+    def _joined(self, run: Run) -> Run:
+        """The run with its pieces at their own times, once they are seen to fit."""
+        inputs = list(run.inputs)
+        for position, item in enumerate(run.inputs):
+            if not item.cuts:
+                continue
+            source = self._sources.get(SOURCE)
+            join = joined(
+                position, item, self._work_dir, source=source, limits=self._limits, control=self._control
+            )
+            inputs[position] = item.model_copy(update={"zero": -join.starts[0]})
+            self._joins |= {file.role: join for file in run.files}
+        return run.model_copy(update={"inputs": tuple(inputs)})
+
     def _lay_out(self, run: Run) -> None:
         """Put the files that filters read into the working directory, where the tool is started."""
         for position, item in enumerate(run.inputs):
             if len(item.parts) > 1:
-                (self._work_dir / commands.list_name(position)).write_text(commands.parts_list(item))
+                starts = next((join.starts for join in self._joins.values() if join.position == position), ())
+                text = commands.parts_list(item, starts)
+                (self._work_dir / commands.list_name(position)).write_text(text)
         for recipe in run.files:
             (self._work_dir / self._plan.file_name(recipe)).parent.mkdir(parents=True, exist_ok=True)
         for name, text in run.texts.items():
@@ -345,11 +364,11 @@ class _Execution:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
         self._cpu_seconds += verified.cpu_seconds
-        for check in verified.verification.report:
+        report = verified.verification.report + self._check_join(output, path)
+        for check in report:
             self._add(f"{output.filename}: {check.name}: {check.actual}, as expected\n")
         more = self._found.checks.get(output.role, ())
-        report = Verification(report=(*verified.verification.report, *more))
-        return self._kept(output, path, report, media=verified.media)
+        return self._kept(output, path, Verification(report=(*report, *more)), media=verified.media)
 
     def _kept(
         self, output: OutputPlan, path: Path, report: Verification, *, media: MediaInfo | None
@@ -372,6 +391,20 @@ class _Execution:
         for check in made.artifact.verification.report:
             self._add(f"{check.name}: {check.actual}, as expected\n")
         return made.artifact
+
+    def _check_join(self, output: OutputPlan, path: Path) -> tuple[Check, ...]:
+        join = self._joins.get(output.role)
+        if join is None:
+            return ()
+        report, cpu_seconds, log = check_join(path, join, limits=self._limits, control=self._control)
+        self._cpu_seconds += cpu_seconds
+        self._add(log)
+        wrong = [
+            f"{check.name} should be {check.expected}: {check.actual}" for check in report if not check.passed
+        ]
+        if wrong:
+            raise RunFailed("parts_do_not_join", reason="; ".join(wrong) + ".", log=self.log)
+        return report
 
     def _add(self, text: str) -> None:
         folders = {source.parent for source in self._sources.values()}

@@ -333,6 +333,10 @@ class Input(Value):
     nothing is read: it is so many seconds of no sound. Pictures are turned as the file says;
     `as_stored` leaves them as they are, and `rotation` says how they are to be turned for display, degrees
     clockwise.
+
+    `zero` keeps the stored times and counts them from this moment of the file's own clock, instead of from
+    where reading begins; either all inputs of a run have it or none. `cuts` are the moments at which each
+    part but the first has to begin: parts with cuts keep their times too, and the result is checked at them.
     """
 
     source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
@@ -346,6 +350,8 @@ class Input(Value):
     as_stored: bool = False
     rotation: int = 0
     words: str | None = Field(default=None, description="The file of a lettering that is read instead.")
+    zero: float | None = None
+    cuts: tuple[float, ...] = ()
 
 
 class Lettering(Value):
@@ -389,7 +395,8 @@ class Run(Value):
 class StepPlan(Value):
     """One unit of work a worker claims. `needs` are positions of the steps that must be done before.
 
-    Parts its runs write may be read by steps that need it. `otherwise` is done where `runs` turn out not to
+    Parts its runs write may be read by steps that need it. Outputs are made by the last step alone. `weight`
+    is its share of the work among the steps, for progress. `otherwise` is done where `runs` turn out not to
     work with this file: a quick way may be tried that only the verification of its result can approve.
     """
 
@@ -399,6 +406,7 @@ class StepPlan(Value):
     needs: tuple[int, ...] = ()
     runs: tuple[Run, ...] = ()
     otherwise: tuple[Run, ...] = ()
+    weight: float = 1.0
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -409,6 +417,7 @@ class StepPlan(Value):
 class Plan(Value):
     """Everything that will be done for one operation on one video, decided before anything starts.
 
+    `undivided` does in one step what `steps` do in several, should their parts not go together.
     `estimated_size` is in bytes, `estimated_seconds` of wall time on an idle machine; both are rough.
     """
 
@@ -417,6 +426,7 @@ class Plan(Value):
     streams: tuple[StreamDecision, ...]
     outputs: tuple[OutputPlan, ...]
     steps: tuple[StepPlan, ...]
+    undivided: StepPlan | None = None
     estimated_size: int | None = None
     estimated_seconds: float | None = None
 

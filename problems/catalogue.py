@@ -611,6 +611,14 @@ _JOBS = (
         "It is made again; nothing needs to be done.",
         retryable=True,
     ),
+    Kind(
+        "parts_do_not_join",
+        500,
+        "Parts do not join",
+        "The parts in which the picture was encoded do not fit together: {reason}",
+        "It is encoded again in one piece; nothing needs to be done.",
+        retryable=True,
+    ),
 )
 
 KINDS: dict[str, Kind] = {

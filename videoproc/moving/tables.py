@@ -110,6 +110,8 @@ TABLES = (
         instead={
             "status": f"CASE {_LIVE} WHEN 'paused' THEN 'paused' WHEN 'queued' THEN 'queued' "
             "WHEN 'active' THEN 'queued' ELSE t.status END",
+            "fraction": f"CASE WHEN {_LIVE} IS NULL THEN t.fraction ELSE 0 END",
+            "pace": f"CASE WHEN {_LIVE} IS NULL THEN t.pace END",
             "lease_until": "NULL::timestamptz",
             "lease_token": "NULL::uuid",
             "worker": f"CASE WHEN {_LIVE} IS NULL THEN t.worker ELSE '' END",
