@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django.forms",
     "allauth",
     "allauth.account",
     "allauth.usersessions",
@@ -85,6 +86,8 @@ MIDDLEWARE = [
 ROOT_URLCONF = "videoproc.urls"
 ASGI_APPLICATION = "videoproc.asgi.application"
 
+# Widgets of our own have their templates where all others are.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -18,7 +18,7 @@ from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
 from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
 from videoproc.legacy.models import LegacyRecord
-from videos.models import Operation, Output, Upload, Video
+from videos.models import Asset, Operation, Output, Upload, Video
 
 # What runs now begins anew elsewhere: its scratch stays behind, and nobody there holds its lease.
 _LIVE = "(SELECT j.status FROM jobs_job j WHERE j.id = t.job_id AND j.finished_at IS NULL)"
@@ -94,6 +94,7 @@ TABLES = (
     Table(Video),
     Table(Operation, instead={"status": "CASE t.status WHEN 'processing' THEN 'pending' ELSE t.status END"}),
     Table(Output),
+    Table(Asset),
     Table(
         Job,
         instead={
