@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from videos import api
+from videos import api, preset_api
 
 urlpatterns = [
     path("me", api.MeView.as_view(), name="api-me"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path(
         "outputs/<str:output_id>/files/<str:name>", api.OutputMemberView.as_view(), name="api-output-member"
     ),
+    path("presets", preset_api.PresetsView.as_view(), name="api-presets"),
+    path("presets/<str:preset_id>", preset_api.PresetView.as_view(), name="api-preset"),
     path("users/<str:user_id>/statistics", api.UserStatisticsView.as_view(), name="api-user-statistics"),
     path("videos", api.VideosView.as_view(), name="api-videos"),
     path("videos/counts", api.VideoCountsView.as_view(), name="api-videos-counts"),
