@@ -81,9 +81,7 @@ def test_equal_to_the_same_by_hand(alices_client: APIClient, alice: User, video:
 
 
 @pytest.mark.parametrize("query", ["", "?plan=true"])
-def test_wrong_wishes(
-    alices_client: APIClient, alice: User, bob: User, video: Video, query: str
-) -> None:
+def test_wrong_wishes(alices_client: APIClient, alice: User, bob: User, video: Video, query: str) -> None:
     mine, off, old, strange = (
         preset_create(owner=owner, name=name, type="resize", parameters={"width": 160}).id
         for owner, name in ((alice, "a"), (alice, "b"), (alice, "c"), (bob, "d"))

@@ -77,9 +77,7 @@ class TestOfTheSite:
 
     def test_they_speak_of_nobodys_files(self) -> None:
         with pytest.raises(Problem) as caught:
-            services.preset_parameters(
-                owner=None, type="join", parameters={"after": ["vid_" + "0" * 32]}
-            )
+            services.preset_parameters(owner=None, type="join", parameters={"after": ["vid_" + "0" * 32]})
         assert caught.value.code == "invalid_parameters"
 
 
@@ -103,20 +101,20 @@ class TestOnesOwn:
         assert alices_client.get(address).status_code == 404
 
     @pytest.mark.parametrize(
-        ("change", "status", "code", "where"),
+        ("change", "expected"),
         [
-            ({"parameters": {"width": -1, "high": 1}}, 422, "invalid_parameters",
-             ["/parameters/width", "/parameters/high"]),
+            ({"parameters": {"width": -1, "high": 1}},
+             (422, "invalid_parameters", ["/parameters/width", "/parameters/high"])),
             ({"type": "pipeline", "parameters": {"steps": [{"type": "resize", "parameters": {"width": 1}}]}},
-             422, "invalid_parameters", ["/parameters/steps/0/parameters/width"]),
-            ({"type": "paint"}, 422, "unknown_operation", None),
-            ({"parameters": []}, 400, "invalid_request", ["/parameters"]),
-            ({"name": " "}, 400, "invalid_request", ["/name"]),
-            ({"name": "\u200b"}, 400, "invalid_request", ["/name"]),
-            ({"name": "x" * 81}, 400, "invalid_request", ["/name"]),
-            ({"name": "TAKEN"}, 400, "invalid_request", ["/name"]),
-            ({"purpose": "fun"}, 400, "invalid_request", ["/purpose"]),
-            ({"owner": "me"}, 400, "invalid_request", ["/owner"]),
+             (422, "invalid_parameters", ["/parameters/steps/0/parameters/width"])),
+            ({"type": "paint"}, (422, "unknown_operation", None)),
+            ({"parameters": []}, (400, "invalid_request", ["/parameters"])),
+            ({"name": " "}, (400, "invalid_request", ["/name"])),
+            ({"name": "\u200b"}, (400, "invalid_request", ["/name"])),
+            ({"name": "x" * 81}, (400, "invalid_request", ["/name"])),
+            ({"name": "TAKEN"}, (400, "invalid_request", ["/name"])),
+            ({"purpose": "fun"}, (400, "invalid_request", ["/purpose"])),
+            ({"owner": "me"}, (400, "invalid_request", ["/owner"])),
         ],
     )  # fmt: skip
     def test_bad_ones_are_refused(
@@ -124,10 +122,9 @@ class TestOnesOwn:
         alices_client: APIClient,
         alice: User,
         change: dict[str, Any],
-        status: int,
-        code: str,
-        where: list[str] | None,
+        expected: tuple[int, str, list[str] | None],
     ) -> None:
+        status, code, where = expected
         preset_create(owner=alice, name="Taken", type="mute", parameters={})
         small = preset_create(owner=alice, **SMALL)
         before = Preset.objects.filter(owner=alice).values()
