@@ -55,7 +55,8 @@ def preset_usable_for(viewer: User, preset_id: str) -> Preset:
     try:
         preset = preset_get_for(viewer, preset_id)
     except Problem:
-        fault = FieldError("/preset", "not_found", "There is no such preset.")
+        detail = "There is no such preset." if preset_id else "Choose a preset."
+        fault = FieldError("/preset", "not_found" if preset_id else "blank", detail)
         raise Problem("invalid_request", errors=[fault]) from None
     if not preset.enabled:
         raise Problem("preset_disabled")

@@ -65,7 +65,7 @@ SHIPPED: Mapping[str, _Shipped] = {
     ),
     "podcast-mp3": _Shipped(
         "Podcast MP3",
-        "The sound alone at an even loudness (-16 LUFS), 128 kbit/s.",
+        "The sound alone, at the even loudness that podcasts have, 128 kbit/s.",
         Preset.Purpose.LISTENING,
         "pipeline",
         {"steps": [_step("loudness", target=-16), _step("extract_audio", format="mp3", bitrate=128)]},

@@ -66,12 +66,11 @@ def test_each_of_the_site_runs(alices_client: APIClient, alice: User, short_clip
 
 
 def test_equal_to_the_same_by_hand(alices_client: APIClient, alice: User, video: Video) -> None:
-    for number, (type_, parameters) in enumerate(
-        [
-            ("resize", {"height": "90"}),
-            ("pipeline", {"steps": [{"type": "resize", "parameters": {"short_side": 90}}]}),
-        ]
-    ):
+    wishes: list[tuple[str, dict[str, Any]]] = [
+        ("resize", {"height": "90"}),
+        ("pipeline", {"steps": [{"type": "resize", "parameters": {"short_side": 90}}]}),
+    ]
+    for number, (type_, parameters) in enumerate(wishes):
         preset = preset_create(owner=alice, name=f"p{number}", type=type_, parameters=parameters)
         by_hand = post(alices_client, video, {"type": type_, "parameters": parameters})
         by_preset = post(alices_client, video, {"preset": preset.id, "priority": "low"})

@@ -36,7 +36,7 @@ def test_the_plan_comes_before_the_start(browser: Client, video: Video, own: Pre
     address = f"/videos/{video.id}/presets/"
     plan = browser.post(address + "plan/", {"preset": own.id}, headers=HTMX).content.decode()
     assert "From 1920x1080 to 640x360" in plan
-    assert "There is no such preset." in browser.post(address + "plan/", headers=HTMX).content.decode()
+    assert "Choose a preset." in browser.post(address + "plan/", headers=HTMX).content.decode()
     assert not Operation.objects.exists()
 
     answer = browser.post(address, {"preset": own.id}, headers=HTMX)
@@ -57,7 +57,7 @@ def test_what_cannot_be_started_says_why(
     browser: Client, video: Video, own: Preset, headers: dict[str, str]
 ) -> None:
     Preset.objects.filter(pk=own.pk).update(parameters={"width": 640, "gone": 1})
-    for preset_id, words in (("", "There is no such preset."), (own.id, "There is no such parameter.")):
+    for preset_id, words in (("", "Choose a preset."), ("x", "There is no such preset."), (own.id, "There is no such parameter.")):
         page = browser.post(f"/videos/{video.id}/presets/", {"preset": preset_id}, headers=headers)
         assert page.status_code == 200
         assert words in page.content.decode()
