@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,15 +53,45 @@ def main(arguments: list[str]) -> int:
     except SetupFailed as failure:
         sys.stderr.write(f"\nVideoproc: no browser for the tests: {failure}\n")
         return 1
-    return _run("tests", [*with_servers, python, "-m", "pytest", *arguments], environment)
+    pytest = [python, "-m", "pytest"]
+    if arguments:
+        return _run("tests", [*with_servers, *pytest, *arguments], environment)
+    # The engine's tests need no servers and are half of the work: they run beside the others.
+    with tempfile.TemporaryFile() as output:
+        engine = subprocess.Popen(  # noqa: S603 - made above
+            [*pytest, "tests/engine"], env=dict(environment), stdout=output, stderr=subprocess.STDOUT
+        )
+        argv = [*with_servers, *pytest, "--ignore=tests/engine"]
+        code = _run("tests of the site", argv, environment, beside=engine)
+        sys.stdout.write("\n== tests of the engine\n")
+        sys.stdout.flush()
+        engine_code = engine.wait()
+        output.seek(0)
+        shutil.copyfileobj(output, sys.stdout.buffer)
+    outcome = "passed" if engine_code == 0 else f"FAILED (exit {engine_code})"
+    sys.stdout.write(f"== tests of the engine {outcome}\n")
+    return code or engine_code
 
 
-def _run(name: str, argv: list[str], environment: Mapping[str, str]) -> int:
+def _run(
+    name: str,
+    argv: list[str],
+    environment: Mapping[str, str],
+    *,
+    beside: subprocess.Popen[bytes] | None = None,
+) -> int:
+    """Run one step to its end; what runs `beside` it is told to stop together with it."""
     sys.stdout.write(f"\n== {name}\n")
     sys.stdout.flush()
     began = time.monotonic()
     child = subprocess.Popen(argv, env=dict(environment))  # noqa: S603 - made above
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+
+    def stop(*_: object) -> None:
+        child.terminate()
+        if beside is not None:
+            beside.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
     # The child gets a Ctrl-C from the terminal too; a handler, unlike "ignore", is not inherited.
     signal.signal(signal.SIGINT, lambda *_: None)
     code = child.wait()

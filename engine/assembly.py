@@ -1,4 +1,4 @@
-"""Puts parts together into a whole plan of one step. Operations end here; segments will end elsewhere."""
+"""Puts parts together into a whole plan of one step. Operations end here; `segments` divides it."""
 
 from __future__ import annotations
 

@@ -7,16 +7,19 @@ follow their own option; names of files are ours. Filter values are escaped all 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from engine.binaries import ffmpeg_path
 from engine.types import FileRecipe, Filter, Input, Limits, Plan, Run, Scalar, StreamRecipe
-from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, Reading
+from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, WORDS, Reading
 
 # A key frame leaves its time behind; what follows is dropped unless it is shown before that.
 _ONLY_KEYS_AND_EARLIER = "noise=drop=if(key\\,st(0\\,pts)*0\\,gte(pts\\,ld(0)))"
 _SILENCE = ("-protocol_whitelist", "", "-f", "lavfi")
+# Subtitles as plain as their kind allows: SRT without tags.
+WORDS_ENCODERS = {"srt": "text", "ass": "ass"}
 _SPECIFIERS = {"video": "v", "audio": "a", "subtitle": "s"}
 
 
@@ -28,7 +31,7 @@ def encode_argv(
         *_start("info"),
         "-stats_period", "0.25", "-progress", "pipe:1",
         "-filter_threads", str(limits.threads),
-        *(["-copyts"] if run.source_times else []),
+        *(["-copyts"] if run.source_times or any(item.zero is not None for item in run.inputs) else []),
     ]  # fmt: skip
     for position, item in enumerate(run.inputs):
         if item.silence is not None:
@@ -38,7 +41,10 @@ def encode_argv(
         argv += ["-noautorotate"] if item.as_stored else []
         # ffmpeg counts against the clock.
         argv += ["-display_rotation:v:0", str(-item.rotation)] if item.rotation else []
-        argv += ["-itsoffset", f"{item.shift:.3f}"] if item.shift else []
+        shift = item.shift - (item.zero or 0.0)
+        argv += ["-itsoffset", f"{shift:.6f}"] if shift else []
+        # The parameter sets of all parts are the same, which `joining` checks: none need be put in between.
+        argv += ["-auto_convert", "0"] if item.cuts else []
         url, reading = _opened(item, position, sources, work_dir)
         argv += _input(url, reading, limits, start=item.start, length=item.length)
     for recipe in run.files:
@@ -51,12 +57,22 @@ def list_name(position: int) -> str:
     return f"input-{position}.ffconcat"
 
 
-def parts_list(item: Input) -> str:
-    """The list itself, in ffmpeg's concat format. The names are ours and have nothing to escape."""
-    return "".join(["ffconcat version 1.0\n", *(f"file {name}\n" for name in item.parts)])
+def parts_list(item: Input, starts: Sequence[float] = ()) -> str:
+    """The list itself, in ffmpeg's concat format. The names are ours and have nothing to escape.
+
+    With `starts`, the first moment of each part, the parts lie as far apart as those do; otherwise each
+    begins where the one before it says it ends.
+    """
+    lengths = [after - before for before, after in pairwise(starts)]
+    lines = ["ffconcat version 1.0"]
+    for name, length in zip_longest(item.parts, lengths):
+        lines += [f"file {name}", *([] if length is None else [f"duration {length:.6f}"])]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _opened(item: Input, position: int, sources: Mapping[str, Path], work_dir: Path) -> tuple[str, Reading]:
+    if item.words is not None:
+        return _url(work_dir / item.words), WORDS["srt"]
     if not item.parts:
         return _url(sources[item.source]), UPLOADS
     if item.one_clock:
@@ -140,6 +156,16 @@ def glance_argv(
     return argv + outputs
 
 
+def decode_pictures_argv(path: Path, *, reading: Reading, limits: Limits) -> list[str]:
+    """A command that decodes every picture; its progress ends at the number of frames."""
+    return [
+        *_start("error"),
+        "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(path), reading, limits),
+        "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "null", "-",
+    ]  # fmt: skip
+
+
 def listen_argv(
     path: Path, selector: str, filters: Iterable[Filter], *, reading: Reading, limits: Limits
 ) -> list[str]:
@@ -213,6 +239,34 @@ def vmaf_argv(trial: Path, sample: Path, *, limits: Limits) -> list[str]:
         *_start("info"), "-stats_period", "0.25", "-progress", "pipe:1",
         *_input(_url(trial), SAMPLES, limits), *_input(_url(sample), SAMPLES, limits),
         "-filter_complex", f"[0:v][1:v]libvmaf=n_threads={limits.threads}", "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def picture_argv(
+    source: Path, target: Path, *, reading: Reading, limits: Limits, longest_side: int
+) -> list[str]:
+    """A command that makes a PNG with transparency of a picture, scaled down where it is too large."""
+    inside: dict[str, Scalar] = {"w": f"min(iw,{longest_side})", "h": f"min(ih,{longest_side})"}
+    filters = (
+        Filter(name="scale", options={**inside, "force_original_aspect_ratio": "decrease"}),
+        Filter(name="format", options={"pix_fmts": "rgba"}),
+        # What a camera wrote beside the picture: place, owner, a smaller picture.
+        Filter(name="sidedata", options={"mode": "delete"}),
+    )
+    return [
+        *_start("error"),
+        *_input(_url(source), reading, limits),
+        "-map", "0:v:0", "-map_metadata", "-1", "-filter:v", filter_chain(filters), "-frames:v", "1",
+        "-c:v", "png", "-threads", "1", "-f", "image2", "-update", "1", _url(target),
+    ]  # fmt: skip
+
+
+def words_argv(path: Path, kind: str, *, reading: Reading, limits: Limits) -> list[str]:
+    """A command that writes the first track of a file of subtitles to stdout, as `srt` or `ass`."""
+    return [
+        *_start("error"),
+        *_input(_url(path), reading, limits),
+        "-map", "0:s:0", "-c:s", WORDS_ENCODERS[kind], "-f", kind, "pipe:1",
     ]  # fmt: skip
 
 
@@ -309,9 +363,11 @@ def _options(options: Mapping[str, Scalar], specifier: str | None = None) -> lis
 def filter_chain(filters: Iterable[Filter]) -> str:
     """A chain, or a graph with one end on each side, as ffmpeg reads it."""
     text = ""
+    ended = False
     for item in filters:
-        text += (";" if item.takes else ",") if text else ""
+        text += (";" if item.takes or ended else ",") if text else ""
         text += _filter(item)
+        ended = bool(item.gives)
     return text
 
 

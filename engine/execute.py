@@ -16,6 +16,8 @@ from engine import avc, commands, runner
 from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
+from engine.fonts import FONTS_LIST, lay_out_font
+from engine.joining import Join, check_join, joined
 from engine.procedure import Findings, Procedure
 from engine.procedures import bars, loudness, target_quality, target_size
 from engine.progress import ProgressMeter, ProgressReporter
@@ -31,6 +33,7 @@ from engine.types import (
     Expectation,
     FileRecipe,
     Input,
+    Lettering,
     Limits,
     MediaInfo,
     OutputPlan,
@@ -42,10 +45,12 @@ from engine.types import (
 )
 from engine.verify import verify
 from engine.whitelist import RESULTS, UPLOADS, Reading
+from engine.words import ass_of, cues_of, shown_until, srt_of
 from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
 _RUNS_END = 0.97
+_MOST_WORDS = 16 * 1024**2  # characters of one track of subtitles
 
 _PROCEDURES: Mapping[str, Procedure] = {
     "loudness": loudness.carry_out,
@@ -120,6 +125,11 @@ def _link(parts: Mapping[str, Path], wanted: Iterable[str], work_dir: Path) -> N
             raise Problem("part_missing") from error
 
 
+def _link_to(target: Path, link: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
 class _Execution:
     """One step on its way: what all its parts share."""
 
@@ -145,6 +155,8 @@ class _Execution:
         self._log = ""
         self._stretch = (0.0, 1.0)
         self._found = Findings()
+        self._fonts: Path | None = None
+        self._joins: dict[str, Join] = {}
 
     @property
     def log(self) -> str:
@@ -232,6 +244,7 @@ class _Execution:
             limits=self._limits,
             control=self._control,
             meter=self.meter(expected, begin, end),
+            fonts=self._fonts,
         )
         self._cpu_seconds += outcome.cpu_seconds
         self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")
@@ -241,10 +254,13 @@ class _Execution:
         return outcome
 
     def encode(self, run: Run, begin: float = 0.0, end: float = 1.0) -> None:
+        run = self._joined(run)
         argv = commands.encode_argv(
             self._plan, run, sources=self._sources, work_dir=self._work_dir, limits=self._limits
         )
         self._lay_out(run)
+        drawn = run.lettering is not None and run.lettering.width
+        self._fonts = self._work_dir / FONTS_LIST if drawn else None
         self.start(argv, run.expected_duration, begin, end)
         for file in run.files:
             self._complete_header(file)
@@ -271,19 +287,53 @@ class _Execution:
         except avc.NoPlace as error:
             raise RunFailed("output_invalid", reason=f"It has {error}.", log=self.log) from error
 
+    def _joined(self, run: Run) -> Run:
+        """The run with its pieces at their own times, once they are seen to fit."""
+        inputs = list(run.inputs)
+        for position, item in enumerate(run.inputs):
+            if not item.cuts:
+                continue
+            source = self._sources.get(SOURCE)
+            join = joined(
+                position, item, self._work_dir, source=source, limits=self._limits, control=self._control
+            )
+            inputs[position] = item.model_copy(update={"zero": -join.starts[0]})
+            self._joins |= {file.role: join for file in run.files}
+        return run.model_copy(update={"inputs": tuple(inputs)})
+
     def _lay_out(self, run: Run) -> None:
         """Put the files that filters read into the working directory, where the tool is started."""
         for position, item in enumerate(run.inputs):
             if len(item.parts) > 1:
-                (self._work_dir / commands.list_name(position)).write_text(commands.parts_list(item))
+                starts = next((join.starts for join in self._joins.values() if join.position == position), ())
+                text = commands.parts_list(item, starts)
+                (self._work_dir / commands.list_name(position)).write_text(text)
         for recipe in run.files:
             (self._work_dir / self._plan.file_name(recipe)).parent.mkdir(parents=True, exist_ok=True)
         for name, text in run.texts.items():
             (self._work_dir / name).write_text(text, encoding="utf-8")
         if run.font:
-            link = self._work_dir / FONT
-            link.unlink(missing_ok=True)
-            link.symlink_to(font_path())
+            _link_to(font_path(), self._work_dir / FONT)
+        for name, source in run.pictures.items():
+            _link_to(self._sources[source].absolute(), self._work_dir / name)
+        if run.lettering is not None:
+            self._letter(run.lettering)
+
+    def _letter(self, wish: Lettering) -> None:
+        """Write the subtitles as they are to be drawn or added. Raises RunFailed where there are none."""
+        path = self._work_dir / wish.part if wish.part is not None else self._sources[wish.source or SOURCE]
+        with path.open(encoding="utf-8", errors="replace") as file:
+            cues = shown_until(cues_of(file.read(_MOST_WORDS)), wish.until)
+        if not cues:
+            reason = "The subtitles have no lines within the length of the video."
+            raise RunFailed("parameters_do_not_fit", reason=reason, log=self.log)
+        if wish.width:
+            picture = (wish.width, wish.height)
+            text = ass_of(cues, picture=picture, size=wish.size, brightness=wish.brightness)
+            lay_out_font(self._work_dir)
+        else:
+            text = srt_of(cues)
+        (self._work_dir / wish.file).write_text(text, encoding="utf-8")
 
     def _write(self, output: OutputPlan) -> Artifact:
         """A file whose words are known from the plan."""
@@ -314,11 +364,11 @@ class _Execution:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
             raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
         self._cpu_seconds += verified.cpu_seconds
-        for check in verified.verification.report:
+        report = verified.verification.report + self._check_join(output, path)
+        for check in report:
             self._add(f"{output.filename}: {check.name}: {check.actual}, as expected\n")
         more = self._found.checks.get(output.role, ())
-        report = Verification(report=(*verified.verification.report, *more))
-        return self._kept(output, path, report, media=verified.media)
+        return self._kept(output, path, Verification(report=(*report, *more)), media=verified.media)
 
     def _kept(
         self, output: OutputPlan, path: Path, report: Verification, *, media: MediaInfo | None
@@ -341,6 +391,20 @@ class _Execution:
         for check in made.artifact.verification.report:
             self._add(f"{check.name}: {check.actual}, as expected\n")
         return made.artifact
+
+    def _check_join(self, output: OutputPlan, path: Path) -> tuple[Check, ...]:
+        join = self._joins.get(output.role)
+        if join is None:
+            return ()
+        report, cpu_seconds, log = check_join(path, join, limits=self._limits, control=self._control)
+        self._cpu_seconds += cpu_seconds
+        self._add(log)
+        wrong = [
+            f"{check.name} should be {check.expected}: {check.actual}" for check in report if not check.passed
+        ]
+        if wrong:
+            raise RunFailed("parts_do_not_join", reason="; ".join(wrong) + ".", log=self.log)
+        return report
 
     def _add(self, text: str) -> None:
         folders = {source.parent for source in self._sources.values()}

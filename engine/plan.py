@@ -101,7 +101,7 @@ def video_copied(media: MediaInfo, stream: VideoStream, container: Container, wh
     tag = container.tags.get(stream.codec)
     options: dict[str, Scalar] = {"tag": tag} if tag else {}
     if stream.reordered:
-        options |= last_frame_timed(stream, container)
+        options |= last_frame_timed(media, stream, container)
     return Part(
         recipe=StreamRecipe(
             kind="video",
@@ -165,7 +165,7 @@ def video_encoded(
     if rules.name in container.tags:
         options["tag"] = container.tags[rules.name]
     if rules.name in _REORDERED:
-        options |= last_frame_timed(stream, container)
+        options |= last_frame_timed(media, stream, container)
     if container.constant_frame_rate and stream.frame_rate:
         # Without this a file of uneven rate is filled up to the finest step of its clock.
         options["r"] = frame_rate_text(min(stream.frame_rate, 120.0))
@@ -197,13 +197,14 @@ def video_encoded(
     )
 
 
-def last_frame_timed(stream: VideoStream, container: Container) -> dict[str, Scalar]:
+def last_frame_timed(media: MediaInfo, stream: VideoStream, container: Container) -> dict[str, Scalar]:
     """Options that give the last frame its place in the track's clock, where that goes by decoding times.
 
     MP4 adds up the times between frames as they are decoded. With B-frames the last is decoded long before
     it is shown if the one before it is held; without sound the whole file would then end too early.
     """
-    if not container.edit_lists:
+    # With sound the file is long enough, and a last frame out of the clock would spoil the stated rate.
+    if not container.edit_lists or media.audio:
         return {}
     last = "eq(NEXT_DTS,NOPTS)"
     timing = f"setts=pts=PTS:dts='if({last},PTS,DTS)'"
@@ -225,7 +226,7 @@ def _usual_codec(stream: VideoStream, container: Container) -> str:
 def _size_factor(rules: VideoCodec, number: int) -> float:
     """How large the result is against medium quality: about half for six steps of a CRF."""
     if rules.crf is None:
-        return (0.55, 1.0, 1.7)[rules.quality.index(number)]
+        return dict(zip(rules.quality, (0.55, 1.0, 1.7), strict=True)).get(number, 1.0)
     return float(2 ** ((rules.quality_number(Quality.MEDIUM) - number) / 6))
 
 

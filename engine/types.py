@@ -145,7 +145,7 @@ class MediaInfo(Value):
 
     `container` is one name per kind of file: mp4, mov, avi, webm, mkv, flv, ts, mpg, wmv, 3gp or ogv for
     videos; m4a, aac, mp3, wav, ogg or flac for sound; jpg, png or webp for pictures;
-    gif for moving pictures.
+    gif for moving pictures; srt, vtt or ass for subtitles.
     """
 
     container: str
@@ -231,6 +231,7 @@ class Expectation(Value):
     duration_tolerance: float = 0.1
     loudness: float | None = Field(default=None, description="LUFS of every sound track.")
     picture: bool = Field(default=False, description="The output is a still picture.")
+    words: bool = Field(default=False, description="The output is a file of subtitles.")
     joined: bool = False
     frames: int | None = None
     origin: Origin | None = None
@@ -332,6 +333,10 @@ class Input(Value):
     nothing is read: it is so many seconds of no sound. Pictures are turned as the file says;
     `as_stored` leaves them as they are, and `rotation` says how they are to be turned for display, degrees
     clockwise.
+
+    `zero` keeps the stored times and counts them from this moment of the file's own clock, instead of from
+    where reading begins; either all inputs of a run have it or none. `cuts` are the moments at which each
+    part but the first has to begin: parts with cuts keep their times too, and the result is checked at them.
     """
 
     source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
@@ -344,6 +349,26 @@ class Input(Value):
     silence: float | None = None
     as_stored: bool = False
     rotation: int = 0
+    words: str | None = Field(default=None, description="The file of a lettering that is read instead.")
+    zero: float | None = None
+    cuts: tuple[float, ...] = ()
+
+
+class Lettering(Value):
+    """Subtitles that are read, cleaned and written anew into the working directory before a run.
+
+    They come from a source, or from a part. With a `width` and a `height` they become ASS to be drawn into
+    pictures of this size, with letters `size` pixels high; else SRT. Nothing is shown after `until` seconds.
+    """
+
+    file: str
+    source: str | None = None
+    part: str | None = None
+    width: int = 0
+    height: int = 0
+    size: int = 0
+    brightness: float = 1.0
+    until: float
 
 
 class Run(Value):
@@ -352,13 +377,16 @@ class Run(Value):
     Times begin at 0 with each input's `start`; with `source_times` they stay as they are in the file.
 
     `texts` are small files, by name, that filters read from the working directory, so that words of a person
-    are never part of a filter; `font` puts FONT beside them.
+    are never part of a filter; `font` puts FONT beside them. `pictures` are sources that filters read there,
+    by the names they have there.
     """
 
     inputs: tuple[Input, ...] = (Input(),)
     source_times: bool = False
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
+    pictures: dict[str, str] = Field(default_factory=dict)
+    lettering: Lettering | None = None
     procedure: ProcedureCall | None = Field(default=None, description="How it is done; None is one start.")
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
@@ -367,7 +395,8 @@ class Run(Value):
 class StepPlan(Value):
     """One unit of work a worker claims. `needs` are positions of the steps that must be done before.
 
-    Parts its runs write may be read by steps that need it. `otherwise` is done where `runs` turn out not to
+    Parts its runs write may be read by steps that need it. Outputs are made by the last step alone. `weight`
+    is its share of the work among the steps, for progress. `otherwise` is done where `runs` turn out not to
     work with this file: a quick way may be tried that only the verification of its result can approve.
     """
 
@@ -377,6 +406,7 @@ class StepPlan(Value):
     needs: tuple[int, ...] = ()
     runs: tuple[Run, ...] = ()
     otherwise: tuple[Run, ...] = ()
+    weight: float = 1.0
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -387,6 +417,7 @@ class StepPlan(Value):
 class Plan(Value):
     """Everything that will be done for one operation on one video, decided before anything starts.
 
+    `undivided` does in one step what `steps` do in several, should their parts not go together.
     `estimated_size` is in bytes, `estimated_seconds` of wall time on an idle machine; both are rough.
     """
 
@@ -395,19 +426,22 @@ class Plan(Value):
     streams: tuple[StreamDecision, ...]
     outputs: tuple[OutputPlan, ...]
     steps: tuple[StepPlan, ...]
+    undivided: StepPlan | None = None
     estimated_size: int | None = None
     estimated_seconds: float | None = None
 
     @property
     def others(self) -> frozenset[str]:
         """The names of the sources that are read besides the file the operation is about."""
+        runs = [run for step in self.steps for run in (*step.runs, *step.otherwise)]
         read = {
             item.source
-            for step in self.steps
-            for run in (*step.runs, *step.otherwise)
+            for run in runs
             for item in run.inputs
-            if not item.parts and item.silence is None
+            if not item.parts and item.silence is None and item.words is None
         }
+        read.update(name for run in runs for name in run.pictures.values())
+        read.update(run.lettering.source for run in runs if run.lettering and run.lettering.source)
         return frozenset(read - {SOURCE})
 
     def parts_for(self, step: StepPlan) -> frozenset[str]:

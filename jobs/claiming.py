@@ -12,7 +12,7 @@ import socket
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -43,6 +43,21 @@ class Claim:
     job: Job
     kind: str = ""
     waited: timedelta | None = None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the job has no other steps."""
+        return len(self._steps()) <= 1
+
+    @property
+    def pace(self) -> float:
+        """How much of the job's weight one second of media stands for."""
+        step = next((step for step in self._steps() if step["position"] == self.position), {})
+        seconds = sum(run["expected_duration"] for run in step.get("runs", ()))
+        return float(step.get("weight", 1.0) / (seconds or 1.0))
+
+    def _steps(self) -> list[dict[str, Any]]:
+        return list((self.job.plan or {}).get("steps", ()))
 
 
 def worker_name() -> str:
@@ -90,6 +105,8 @@ _OPEN = """
         OR CASE %(lane)s WHEN 'short' THEN c.drained_short ELSE c.drained_encode END)
 """
 
+# `surplus` are steps that run beside another one of their job: who has fewer of them goes first, so the
+# segments of one long encode do not keep every worker while others wait.
 # A paused job counts as long as a worker holds it still: it takes a place and memory there, and whoever
 # could pause it out of the cap could fill every worker. Again a scalar subquery: it must begin with the steps
 # that are held, never with all paused jobs. Nothing starts for an account that is suspended.
@@ -100,7 +117,10 @@ _OWNER = """
         SELECT count(DISTINCT s.job_id) FROM jobs_step s
         WHERE s.owner_id = u.id AND s.status = 'active'
           AND (SELECT r.status = 'paused' FROM jobs_job r WHERE r.id = s.job_id)
-    ) AS running
+    ) AS running, (
+        SELECT count(*) - count(DISTINCT s.job_id) FROM jobs_step s
+        WHERE s.owner_id = u.id AND s.status = 'active'
+    ) AS surplus
     FROM users_user u JOIN users_tier t ON t.name = u.tier_id AND u.is_active
 """
 
@@ -120,7 +140,7 @@ _OWNERS = f"""
     FROM waiting w
     JOIN ({_OWNER}) o ON o.owner_id = w.owner_id
     CROSS JOIN LATERAL ({_BEST_OF_OWNER}) best
-    ORDER BY best.priority, best.place
+    ORDER BY best.priority, o.surplus, best.place
     LIMIT %(limit)s
 """  # noqa: S608 - composed of constants
 
@@ -255,11 +275,32 @@ _RENEW = f"""
 
 _LOOK = f"SELECT {_PAUSED} FROM jobs_step s WHERE {_HELD}"  # noqa: S608 - composed of constants
 
+# The job's row is locked first, as everywhere. The figures of its other steps are those of a moment ago, so
+# that of the whole job is kept from falling.
 _PROGRESS = f"""
-    UPDATE jobs_job SET progress = %(per_cent)s, speed = %(speed)s, eta_seconds = %(eta)s,
+    WITH job AS MATERIALIZED (
+        SELECT id FROM jobs_job WHERE id = %(job)s AND status = 'active' FOR NO KEY UPDATE
+    ), mine AS (
+        UPDATE jobs_step s SET fraction = %(per_cent)s / 100.0, pace = %(speed)s::float8 * %(pace)s
+        FROM job WHERE {_HELD} RETURNING s.weight, s.fraction, s.pace
+    ), others AS (
+        SELECT count(*) AS steps, COALESCE(sum(o.weight), 0) AS weight,
+            COALESCE(sum(o.weight * o.fraction), 0) AS done, COALESCE(sum(o.pace), 0) AS pace
+        FROM jobs_step o WHERE o.job_id = %(job)s AND o.id <> %(step)s
+    ), whole AS (
+        SELECT others.steps = 0 AS alone, others.weight + mine.weight AS weight,
+            others.done + mine.weight * mine.fraction AS done,
+            NULLIF(others.pace + COALESCE(mine.pace, 0), 0) AS pace
+        FROM mine, others
+    )
+    UPDATE jobs_job SET
+        progress = GREATEST(progress, LEAST(100, 100 * whole.done / whole.weight)),
+        speed = CASE WHEN whole.alone THEN %(speed)s::float8 ELSE whole.pace END,
+        eta_seconds = CASE WHEN whole.alone THEN %(eta)s::float8
+            ELSE GREATEST(0, whole.weight - whole.done) / whole.pace END,
         seq = seq + %(stride)s
-    WHERE id = %(job)s AND status = 'active' AND EXISTS (SELECT 1 FROM jobs_step s WHERE {_HELD})
-    RETURNING seq
+    FROM whole WHERE jobs_job.id = %(job)s
+    RETURNING seq, progress, speed, eta_seconds
 """  # noqa: S608 - composed of constants
 
 
@@ -279,13 +320,28 @@ def _lease(row: tuple[Any, ...] | None) -> Lease:
     return Lease.PAUSED if row[0] else Lease.HELD
 
 
+class Written(NamedTuple):
+    """The progress of the whole job as its row has it now."""
+
+    seq: int
+    per_cent: float
+    speed: float | None
+    eta_seconds: float | None
+
+
 def progress_write(
     claim: Claim, *, per_cent: float, speed: float | None, eta_seconds: float | None
-) -> int | None:
-    """Writes the progress to the job's row and returns its new seq, or None: look at the lease then."""
-    parameters = {"per_cent": per_cent, "speed": speed, "eta": eta_seconds, "stride": SEQ_STRIDE}
+) -> Written | None:
+    """Writes the progress of the step and, with it, of its job; None: look at the lease then."""
+    parameters = {
+        "per_cent": per_cent,
+        "speed": speed,
+        "eta": eta_seconds,
+        "pace": claim.pace,
+        "stride": SEQ_STRIDE,
+    }
     row = _fetch(claim, _PROGRESS, parameters)
-    return None if row is None else int(row[0])
+    return None if row is None else Written(*row)
 
 
 def active_on_this_machine(lane: str) -> int:

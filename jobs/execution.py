@@ -10,7 +10,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,17 +20,20 @@ from engine.control import Stopped
 from engine.execute import execute
 from engine.failures import RunFailed
 from engine.intake import intake
+from engine.segments import SEGMENT, segment_threads
 from engine.types import SOURCE, Limits, Plan
 from jobs import dispatch, outcomes, shutdown
 from jobs.claiming import Claim, active_on_this_machine, lanes_claimable, step_claim, worker_name
+from jobs.dividing import machine
 from jobs.models import Job, Step
 from jobs.observation import watched
+from jobs.parts import parts_keep, parts_of
 from jobs.watch import Reason, Watch
 from jobs.workspace import attempt_folder
 from problems import Problem
 from telemetry import tracing
 from videos.services.outputs import outputs_place
-from videos.storage import reserve_is_reached, source_path
+from videos.storage import held_path, reserve_is_reached, source_path
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +71,11 @@ def step_run(claim: Claim) -> None:
     with ExitStack() as stack:
         watch = stack.enter_context(Watch(claim))
         try:
-            limits = _limits()
+            limits = _limits(claim)
+            given = {} if claim.is_alone else parts_of(claim.job.id)
             connection.close()
             folder = stack.enter_context(attempt_folder(claim.step_id, claim.attempt))
-            record = _perform(claim, folder, limits, watch)
+            record = _perform(claim, folder, limits, watch, given)
             with tracing.span("publish"):
                 _insist(record, watch)
         except Stopped:
@@ -83,7 +87,9 @@ def step_run(claim: Claim) -> None:
             _insist(lambda: outcomes.step_fail(claim, problem, log=text), watch)
 
 
-def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callable[[], bool]:
+def _perform(
+    claim: Claim, folder: Path, limits: Limits, watch: Watch, given: Mapping[str, Path]
+) -> Callable[[], bool]:
     """Lets the engine work and returns what is left to do: to record it."""
     if claim.job.video_id is None:
         raise Problem("source_missing")
@@ -92,18 +98,22 @@ def _perform(claim: Claim, folder: Path, limits: Limits, watch: Watch) -> Callab
         found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
         return lambda: outcomes.intake_publish(claim, intake=found)
     plan = Plan.model_validate(claim.job.plan)
-    others = {name: source_path(name) for name in plan.others}
+    others = {name: held_path(name) for name in plan.others}
     done = execute(
         plan,
         claim.position,
         sources={SOURCE: source, **others},
+        parts=given,
         work_dir=folder,
         limits=limits,
         on_progress=watch.progressed,
         control=watch.control,
     )
     placed = outputs_place(artifacts=done.artifacts)
-    return lambda: outcomes.step_publish(claim, placed=placed, cpu_seconds=done.cpu_seconds, log=done.log)
+    parts = parts_keep(claim, done.parts)
+    return lambda: outcomes.step_publish(
+        claim, placed=placed, parts=parts, cpu_seconds=done.cpu_seconds, log=done.log
+    )
 
 
 def _insist(record: Callable[[], bool], watch: Watch) -> None:
@@ -122,8 +132,13 @@ def _insist(record: Callable[[], bool], watch: Watch) -> None:
             return
 
 
-def _limits() -> Limits:
+def _limits(claim: Claim) -> Limits:
     """The processors of this machine, shared by the steps that encode on it now."""
+    segments = Step.objects.filter(job=claim.job.id, kind=SEGMENT).exclude(status=Step.Status.DONE)
+    unfinished = set() if claim.is_alone else set(segments.values_list("id", flat=True))
+    if claim.step_id in unfinished:
+        # The others of the job will run beside this one, also those nobody has taken so far.
+        return Limits(threads=segment_threads(machine(), len(unfinished)))
     encoding = max(1, active_on_this_machine(Step.Lane.ENCODE))
     return Limits(threads=max(1, math.ceil((os.cpu_count() or 1) / encoding)))
 

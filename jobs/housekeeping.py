@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from jobs import workspace
 from jobs.figures import DAY
 from jobs.models import Step
+from jobs.parts import parts_sweep
 from jobs.retention import retention_apply
 from jobs.rollups import history_day_clean, history_first_day, rolled_through, rollups_update, today
 from jobs.site import site_settings, storage_count
@@ -28,6 +29,7 @@ class Cleaned:
 
     scratch_folders: int
     retired: dict[str, int]
+    parts: int
     uploads: int
     videos: int
     files: int
@@ -42,6 +44,7 @@ def clean() -> Cleaned:
     return Cleaned(
         scratch_folders=scratch_sweep(),
         retired=retention_apply(settings),
+        parts=parts_sweep(untouched_seconds=SCRATCH_KEPT_SECONDS),
         uploads=uploads_expire(),
         videos=videos_purge(trashed_before=settings.trash_kept),
         files=media_sweep(),

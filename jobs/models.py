@@ -211,9 +211,10 @@ class Step(models.Model):
           ^-- lease ran out, handed back, or service fault --'|
                                    gave up, or the job ended  '--> failed / cancelled
         queued <--the job is paused, resumed--> paused
+        blocked --the last step it needs is done--> queued, or paused with its job
 
-    The paused are a state of their own so that claims and places in the queue need not look at them. An
-    active step stays active while its job is paused: its worker still holds it.
+    The paused and the blocked are states of their own so that claims and places in the queue need not look at
+    them. An active step stays active while its job is paused: its worker still holds it.
 
     `lease_token` is the fencing token: each claim makes a new one, and every later write of the worker
     names it, so a worker that lost its lease changes nothing.
@@ -223,6 +224,7 @@ class Step(models.Model):
         QUEUED = "queued", "Waiting"
         ACTIVE = "active", "Running"
         PAUSED = "paused", "Paused"
+        BLOCKED = "blocked", "Waiting for other steps"
         DONE = "done", "Done"
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
@@ -256,6 +258,9 @@ class Step(models.Model):
     lease_token = models.UUIDField(null=True, blank=True)
     worker = models.CharField(max_length=100, blank=True)
     result = models.JSONField(null=True, blank=True)
+    weight = models.FloatField(default=1, db_default=1, help_text="Its share of the job's work")
+    fraction = models.FloatField(default=0, db_default=0, help_text="How much of it is done, 0 to 1")
+    pace = models.FloatField(null=True, blank=True, help_text="Weight done in a second, while it runs")
     cpu_seconds = models.FloatField(default=0)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -288,7 +293,9 @@ class Step(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["job", "position"], name="step_position_once"),
             models.CheckConstraint(
-                condition=Q(status__in=["queued", "active", "paused", "done", "failed", "cancelled"]),
+                condition=Q(
+                    status__in=["queued", "active", "paused", "blocked", "done", "failed", "cancelled"]
+                ),
                 name="step_status_known",
             ),
             models.CheckConstraint(condition=Q(lane__in=["short", "encode"]), name="step_lane_known"),

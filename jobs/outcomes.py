@@ -7,7 +7,7 @@ lost its lease gets False and must leave no trace.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from django.db import transaction
@@ -15,8 +15,8 @@ from django.db import transaction
 from engine.intake import Intake
 from jobs import transitions
 from jobs.claiming import Claim
-from jobs.dispatch import wake_on_commit
 from jobs.models import Job, Step
+from jobs.parts import makers_of_missing, parts_drop
 from jobs.publish import publish_on_commit
 from jobs.transitions import Locked
 from problems import Problem
@@ -30,27 +30,36 @@ DISK_FULL_DELAY = timedelta(seconds=30)
 JITTER = 0.2
 
 
-def step_publish(claim: Claim, *, placed: Sequence[PlacedOutput], cpu_seconds: float, log: str) -> bool:
+def step_publish(
+    claim: Claim,
+    *,
+    placed: Sequence[PlacedOutput],
+    parts: Mapping[str, int] | None = None,
+    cpu_seconds: float,
+    log: str,
+) -> bool:
     """Ends a step of an operation. With the last step its results become visible, all in one moment.
 
-    The files are at their final places already, under new ids that nothing points to. One transaction
-    checks the token, records the outputs and completes operation and job. Where the token is not this
-    worker's any more, the files are removed again. Safe to repeat when the connection broke in between.
+    `parts` are for later steps, in place by `jobs.parts`, with their sizes. Files of results are at their
+    final places already, under new ids that nothing points to. One transaction checks the token, records them
+    and completes operation and job. Where the token is not this worker's any more, the files are removed
+    again. Safe to repeat when the connection broke in between.
     """
 
     def record(locked: Locked) -> None:
         job = locked.job
         if Step.objects.filter(job=job).exclude(status=Step.Status.DONE).exists():
-            transitions.job_save(job)
+            transitions.job_advance(locked)
             return
         operation = Operation.objects.select_related("video").get(id=job.operation_id)
         outputs_record(operation=operation, placed=placed, video=operation.video)
         job.output_bytes = sum(one.artifact.size for one in placed)
         transitions.job_complete(locked)
 
-    won = _step_done(claim, record, cpu_seconds=cpu_seconds, log=log)
+    won = _step_done(claim, record, parts=parts, cpu_seconds=cpu_seconds, log=log)
     if not won:
         outputs_unplace(placed=placed)
+        parts_drop(claim)
     return won
 
 
@@ -74,7 +83,14 @@ def intake_publish(claim: Claim, *, intake: Intake) -> bool:
     return _step_done(claim, record, cpu_seconds=intake.cpu_seconds, log="")
 
 
-def _step_done(claim: Claim, record: Callable[[Locked], None], *, cpu_seconds: float, log: str) -> bool:
+def _step_done(
+    claim: Claim,
+    record: Callable[[Locked], None],
+    *,
+    parts: Mapping[str, int] | None = None,
+    cpu_seconds: float,
+    log: str,
+) -> bool:
     with transaction.atomic():
         held = _locked_and_held(claim)
         if held is None:
@@ -85,12 +101,12 @@ def _step_done(claim: Claim, record: Callable[[Locked], None], *, cpu_seconds: f
         step.lease_until = step.lease_token = None
         step.finished_at = locked.now
         step.cpu_seconds += cpu_seconds
-        step.result = {"token": str(claim.token)}
+        step.fraction, step.pace = 1, None
+        step.result = {"token": str(claim.token), **({"parts": dict(parts)} if parts else {})}
         step.save()
         _note(locked.job, step, cpu_seconds=cpu_seconds, log=log)
         record(locked)
-        for lane in _lanes_freed(step):
-            wake_on_commit(lane)
+        transitions.steps_unblock(locked, step)
         _duration_note(locked, step)
         return True
 
@@ -121,6 +137,10 @@ def step_end_try(locked: Locked, step: Step, problem: Problem) -> None:
     if problem.code == "worker_lost" and locked.job.status == Job.Status.PAUSED:
         # Work that stood still did not kill its worker.
         transitions.job_requeue(locked, step, problem=problem, delay=timedelta(0), counts=False)
+    elif problem.code == "part_missing" and (makers := makers_of_missing(locked.job.id)):
+        _make_again(locked, step, makers, problem)
+    elif problem.code == "parts_do_not_join" and (locked.job.plan or {}).get("undivided"):
+        transitions.job_undivide(locked, step, problem=problem)
     elif problem.code == "disk_full":
         transitions.job_requeue(locked, step, problem=problem, delay=DISK_FULL_DELAY, counts=False)
     elif problem.retryable and step.attempt < locked.job.max_attempts:
@@ -130,6 +150,15 @@ def step_end_try(locked: Locked, step: Step, problem: Problem) -> None:
         transitions.job_fail(locked, problem)
         if locked.job.type == Job.INTAKE and locked.job.video_id is not None:
             video_intake_fail(video_id=locked.job.video_id, problem=problem)
+
+
+def _make_again(locked: Locked, step: Step, makers: Sequence[Step], problem: Problem) -> None:
+    """Puts the steps back whose parts are gone: a try of theirs, not of the step that needs them."""
+    if any(maker.attempt >= locked.job.max_attempts for maker in makers):
+        transitions.job_fail(locked, problem)
+        return
+    transitions.steps_reopen(locked, makers)
+    transitions.job_requeue(locked, step, problem=problem, delay=timedelta(0), counts=False)
 
 
 def step_hand_back(claim: Claim) -> bool:
@@ -170,9 +199,3 @@ def _locked_and_held(claim: Claim) -> tuple[Locked, Step] | None:
 def _note(job: Job, step: Step, *, cpu_seconds: float, log: str) -> None:
     job.cpu_seconds += cpu_seconds
     transitions.log_append(job, step, log)
-
-
-def _lanes_freed(step: Step) -> set[str]:
-    """Lanes that may have found work by the end of this step: those of the steps that needed it."""
-    waiting = Step.objects.filter(job=step.job_id, status=Step.Status.QUEUED, needs__contains=[step.position])
-    return set(waiting.values_list("lane", flat=True))

@@ -44,7 +44,7 @@ def job_move_any(*, job_id: str, lane: str) -> Job:
 
     def act(locked: Locked) -> None:
         unstarted = Step.objects.filter(
-            job=locked.job, status__in=[Step.Status.QUEUED, Step.Status.PAUSED]
+            job=locked.job, status__in=[Step.Status.QUEUED, Step.Status.PAUSED, Step.Status.BLOCKED]
         ).exclude(lane=target)
         if unstarted.update(lane=target) and locked.job.status == Job.Status.QUEUED:
             wake_on_commit(target)

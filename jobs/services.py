@@ -13,13 +13,14 @@ from engine import catalogue
 from engine.fixes import Fix, fix_for
 from engine.types import MediaInfo, Plan
 from jobs import transitions
+from jobs.dividing import divided
 from jobs.models import Job
 from jobs.selectors import job_get_for
 from problems import Problem
 from users.models import Priority, User
 from videos import storage
 from videos.models import Operation, Upload, Video
-from videos.selectors import video_get_for, videos_held
+from videos.selectors import others_held, video_get_for
 from videos.services.operations import operation_get_or_create, operation_status_set
 from videos.services.uploads import upload_advance, upload_create
 from videos.services.videos import video_create_from_upload, video_intake_restart
@@ -39,6 +40,7 @@ class _Request(NamedTuple):
     parameters: dict[str, Any]
     fingerprint: str
     plan: Plan
+    media: MediaInfo
 
 
 def operation_plan(*, viewer: User, video_id: str, type: str, parameters: Mapping[str, Any]) -> Plan:  # noqa: A002 - the API's word
@@ -66,11 +68,11 @@ def operation_submit(
         operation, _ = operation_get_or_create(
             video=video, type=type, parameters=request.parameters, fingerprint=request.fingerprint
         )
-        return _operation_start(operation, video, request.plan, priority)
+        return _operation_start(operation, video, request, priority)
 
 
 def _operation_start(
-    operation: Operation, video: Video, plan: Plan, priority: int | None, *, lane: str | None = None
+    operation: Operation, video: Video, request: _Request, priority: int | None, *, lane: str | None = None
 ) -> Submission:
     """Needs the lock on the operation's row: equal requests, and a job that just ends, wait for it."""
     latest = Job.objects.filter(operation=operation).order_by("-id").first()
@@ -81,7 +83,11 @@ def _operation_start(
         operation_status_set(operation_id=operation.id, status=Operation.Status.PENDING)
         operation.refresh_from_db()
     job = transitions.job_create(
-        video=video, operation=operation, priority=_priority(video.owner, priority), plan=plan, lane=lane
+        video=video,
+        operation=operation,
+        priority=_priority(video.owner, priority),
+        plan=divided(request.plan, request.media),
+        lane=lane,
     )
     return Submission(operation, job, created=True)
 
@@ -94,7 +100,7 @@ def _request(video: Video, type_: str, raw: Mapping[str, Any]) -> _Request:
     parameters = catalogue.parameters_for(type_, dict(raw))
     normalised = catalogue.normalised(parameters)
     media = MediaInfo.model_validate(video.media_info)
-    others = videos_held(owner=video.owner, ids=catalogue.others_for(type_, parameters))
+    others = others_held(owner=video.owner, ids=catalogue.others_for(type_, parameters))
     try:
         plan = catalogue.plan_for(type_, parameters, media, others)
     except Problem as problem:
@@ -102,7 +108,7 @@ def _request(video: Video, type_: str, raw: Mapping[str, Any]) -> _Request:
         if fix is None:
             raise
         raise Problem(problem.code, **problem.data, fix=fix.model_dump(mode="json")) from problem
-    return _Request(normalised, catalogue.fingerprint(type_, parameters), plan)
+    return _Request(normalised, catalogue.fingerprint(type_, parameters), plan, media)
 
 
 def _priority(owner: User, asked: int | None) -> int:
@@ -169,7 +175,7 @@ def job_retry_any(*, job_id: str, lane: str | None = None) -> Job:
     request = _request(job.video, job.operation.type, job.operation.parameters)
     with transaction.atomic():
         operation = Operation.objects.select_for_update().get(id=job.operation.id)
-        submission = _operation_start(operation, job.video, request.plan, job.priority, lane=lane)
+        submission = _operation_start(operation, job.video, request, job.priority, lane=lane)
     if not submission.created or submission.job is None:
         raise Problem("job_state_conflict", status="already run again", action="retried")
     return submission.job

@@ -7,11 +7,14 @@ locks the operation first, but then never waits for a job.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Sum
 from django.db.models.functions import Now
 
 from engine.fixes import fix_for
@@ -19,6 +22,7 @@ from engine.types import MediaInfo, Plan
 from jobs.dispatch import wake_on_commit
 from jobs.events import JobEventType
 from jobs.models import SEQ_STRIDE, Job, Step
+from jobs.parts import job_parts_discard
 from jobs.publish import publish_on_commit
 from problems import Problem
 from telemetry import tracing
@@ -76,8 +80,7 @@ def job_create(
         step.lane = lane or step.lane
     Step.objects.bulk_create(steps)
     publish_on_commit("job.queued", job)
-    for first in {step.lane for step in steps if not step.needs}:
-        wake_on_commit(first)
+    _wake(Counter(str(step.lane) for step in steps if not step.needs))
     transaction.on_commit(lambda: log.info("job %s (%s) waits", job.id, job.type), robust=True)
     return job
 
@@ -102,7 +105,18 @@ def _steps(job: Job, plan: Plan | None) -> Iterable[Step]:
             lane=step.lane.value,
             priority=job.priority,
             needs=list(step.needs),
+            status=Step.Status.BLOCKED if step.needs else Step.Status.QUEUED,
+            weight=step.weight,
         )
+
+
+def job_advance(locked: Locked) -> None:
+    """A step is done, and others are not."""
+    job = locked.job
+    job.progress = max(job.progress, _progress(job))
+    job_save(job)
+    if job.status == Job.Status.ACTIVE:
+        publish_on_commit("job.progress", job)
 
 
 def job_complete(locked: Locked) -> None:
@@ -143,10 +157,11 @@ def _end(locked: Locked, status: Job.Status) -> None:
     job.run_after = job.paused_at = job.speed = job.eta_seconds = None
     job_save(job)
     leftovers = Step.Status.FAILED if status == Job.Status.FAILED else Step.Status.CANCELLED
-    unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED]
+    unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED, Step.Status.BLOCKED]
     Step.objects.filter(job=job, status__in=unfinished).update(
         status=leftovers, lease_until=None, lease_token=None, finished_at=now
     )
+    transaction.on_commit(lambda: job_parts_discard(job.id), robust=True)
     if job.operation_id is not None:
         operation_status_set(
             operation_id=job.operation_id,
@@ -166,10 +181,28 @@ def _note_end(job: Job) -> None:
     log.info("job %s (%s) is %s%s", job.id, job.type, job.status, why)
 
 
+def steps_unblock(locked: Locked, done: Step) -> None:
+    """Steps may run that needed this one and nothing else that is not done."""
+    job = locked.job
+    steps = Step.objects.filter(job=job)
+    held_up = [Step.Status.BLOCKED, Step.Status.QUEUED]
+    candidates = list(steps.filter(status__in=held_up, needs__contains=[done.position]))
+    if not candidates:
+        return
+    finished = set(steps.filter(status=Step.Status.DONE).values_list("position", flat=True))
+    free = [step for step in candidates if finished.issuperset(step.needs)]
+    paused = job.status == Job.Status.PAUSED
+    status = Step.Status.PAUSED if paused else Step.Status.QUEUED
+    steps.filter(id__in=[step.id for step in free]).update(status=status)
+    if not paused:
+        _wake(Counter(step.lane for step in free))
+
+
 def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelta, counts: bool) -> None:
     """Puts an active step back for another try after `delay`; `counts` says whether this one was a try.
 
-    A paused job stays paused; whatever it waits for then, it waits for to be resumed first.
+    Steps that are done stay done, and those that run go on; the job waits only where none runs. A paused job
+    stays paused; whatever it waits for then, it waits for to be resumed first.
     """
     job, now = locked
     paused = job.status == Job.Status.PAUSED
@@ -178,9 +211,10 @@ def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelt
     step.status = Step.Status.PAUSED if paused else Step.Status.QUEUED
     step.lease_until = step.lease_token = step.started_at = None
     step.worker = ""
-    step.save(update_fields=["attempt", "status", "lease_until", "lease_token", "started_at", "worker"])
+    step.fraction, step.pace = 0, None
+    step.save()
     job.attempt = max(Step.objects.filter(job=job).values_list("attempt", flat=True))
-    job.progress = 0
+    job.progress = _progress(job)
     job.speed = job.eta_seconds = None
     job.run_after = now + delay if delay else None
     job.error_code, job.error_message = problem.code, problem.detail
@@ -190,11 +224,46 @@ def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelt
         job_save(job)
         publish_on_commit("job.paused", job)
         return
-    job.status = Job.Status.QUEUED
+    running = Step.objects.filter(job=job, status=Step.Status.ACTIVE).exists()
+    job.status = Job.Status.ACTIVE if running else Job.Status.QUEUED
     job_save(job)
     publish_on_commit("job.retrying", job)
     seconds = delay.total_seconds()
     wake_on_commit(step.lane, delay=seconds or None)
+
+
+def steps_reopen(locked: Locked, steps: Sequence[Step]) -> None:
+    """Finished steps have to be done again, because what they left is gone."""
+    paused = locked.job.status == Job.Status.PAUSED
+    Step.objects.filter(id__in=[step.id for step in steps]).update(
+        status=Step.Status.PAUSED if paused else Step.Status.QUEUED,
+        result=None,
+        fraction=0,
+        started_at=None,
+        finished_at=None,
+        worker="",
+    )
+    if not paused:
+        _wake(Counter(step.lane for step in steps))
+
+
+def job_undivide(locked: Locked, step: Step, *, problem: Problem) -> None:
+    """One step for the whole job from here on, because the parts of several do not go together.
+
+    It takes the place and the tries of the step that found that out. Needs a plan that has one.
+    """
+    plan = Plan.model_validate(locked.job.plan)
+    whole = plan.undivided
+    if whole is None:
+        raise ValueError("the plan has one way only")
+    job = locked.job
+    job.plan = plan.model_copy(update={"steps": (whole,), "undivided": None}).model_dump(mode="json")
+    job.save(update_fields=["plan"])
+    Step.objects.filter(job=job).exclude(id=step.id).delete()
+    step.position, step.kind, step.lane = whole.position, whole.kind, whole.lane.value
+    step.needs, step.weight = list(whole.needs), whole.weight
+    transaction.on_commit(lambda: job_parts_discard(job.id), robust=True)
+    job_requeue(locked, step, problem=problem, delay=timedelta(0), counts=True)
 
 
 def job_pause(locked: Locked) -> None:
@@ -214,11 +283,22 @@ def job_resume(locked: Locked) -> None:
     job.status, job.paused_at = Job.Status.ACTIVE if held else Job.Status.QUEUED, None
     job_save(job)
     waiting = Step.objects.filter(job=job, status=Step.Status.PAUSED)
-    lanes = set(waiting.values_list("lane", flat=True))
+    lanes = Counter(waiting.values_list("lane", flat=True))
     waiting.update(status=Step.Status.QUEUED)
     publish_on_commit("job.started" if held else "job.queued", job)
-    for lane in lanes:
-        wake_on_commit(lane)
+    _wake(lanes)
+
+
+def _wake(lanes: Mapping[str, int]) -> None:
+    """As many workers of each lane as there are steps; more than there are would find nothing to do."""
+    for lane, steps in lanes.items():
+        wake_on_commit(lane, count=min(steps, settings.WORKER_CONCURRENCY))
+
+
+def _progress(job: Job) -> float:
+    """Per cent of the whole, by the weights of its steps."""
+    sums = Step.objects.filter(job=job).aggregate(all=Sum("weight"), done=Sum(F("weight") * F("fraction")))
+    return min(100.0, 100.0 * (sums["done"] or 0.0) / (sums["all"] or 1.0))
 
 
 def job_save(job: Job) -> None:

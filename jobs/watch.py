@@ -56,6 +56,8 @@ class Watch:
         self.control = Control()
         self.reason: Reason | None = None
         self._claim = claim
+        # Only the row knows how far several steps are together, so then messages are as frequent as writes.
+        self._alone = claim.is_alone
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._renewed_at = time.monotonic()
@@ -139,17 +141,19 @@ class Watch:
         progress = self._progress
         if progress is None or progress == self._written or self.control.paused:
             return claiming.lease_look(self._claim)
-        seq = claiming.progress_write(
+        written = claiming.progress_write(
             self._claim,
             per_cent=per_cent(progress),
             speed=progress.speed,
             eta_seconds=progress.eta_seconds,
         )
-        if seq is None:
+        if written is None:
             return claiming.lease_look(self._claim)
         self._written = progress
         with self._lock:
-            self._row_seq, self._messages = seq, 0
+            self._row_seq, self._messages = written.seq, 0
+        if not self._alone:
+            self._send(written.per_cent, written.speed, written.eta_seconds, seq=written.seq)
         return Lease.HELD
 
     def _pulse(self) -> None:
@@ -159,7 +163,7 @@ class Watch:
             self._end(Reason.UNREACHABLE)
         elif self.control.paused:
             return
-        elif self._progress is not None and self._progress != self._published:
+        elif self._alone and self._progress is not None and self._progress != self._published:
             self._publish(self._progress)
 
     def _publish(self, progress: Progress) -> None:
@@ -169,11 +173,14 @@ class Watch:
             self._messages += 1
             seq = self._row_seq + self._messages
         self._published = progress
+        self._send(per_cent(progress), progress.speed, progress.eta_seconds, seq=seq)
+
+    def _send(self, done: float, speed: float | None, eta_seconds: float | None, *, seq: int) -> None:
         job = self._claim.job
         state = job_state(job)
-        state["progress"] = round(per_cent(progress), 1)
-        state["speed"] = None if progress.speed is None else round(progress.speed, 2)
-        state["eta_seconds"] = None if progress.eta_seconds is None else round(progress.eta_seconds, 1)
+        state["progress"] = round(done, 1)
+        state["speed"] = None if speed is None else round(speed, 2)
+        state["eta_seconds"] = None if eta_seconds is None else round(eta_seconds, 1)
         state["seq"] = seq
         publish_now(job_message("job.progress", state), owner_id=job.owner_id, video_id=job.video_id)
 

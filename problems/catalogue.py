@@ -283,6 +283,27 @@ _MEDIA = (
         "Upload an mp4, mov, avi, webm, mkv, flv, ts, mpg, wmv, 3gp or ogv file.",
     ),
     Kind(
+        "not_an_asset",
+        422,
+        "Neither picture nor subtitles",
+        "The file is no picture and no file of subtitles that we can read.",
+        "Upload a png, jpg or webp picture, or subtitles as srt, vtt or ass.",
+    ),
+    Kind(
+        "subtitles_empty",
+        422,
+        "No subtitles",
+        "The file has no line of text with a time.",
+        "Check that it holds times and lines, and upload it again.",
+    ),
+    Kind(
+        "too_many_assets",
+        409,
+        "Too many files",
+        "You have {limit} pictures and files of subtitles, which is all there is room for.",
+        "Delete those you no longer need.",
+    ),
+    Kind(
         "unsupported_format",
         422,
         "Unsupported format",
@@ -602,6 +623,14 @@ _JOBS = (
         "Part missing",
         "A part of the result that was made before is not in the storage.",
         "It is made again; nothing needs to be done.",
+        retryable=True,
+    ),
+    Kind(
+        "parts_do_not_join",
+        500,
+        "Parts do not join",
+        "The parts in which the picture was encoded do not fit together: {reason}",
+        "It is encoded again in one piece; nothing needs to be done.",
         retryable=True,
     ),
 )

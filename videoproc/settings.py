@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django.forms",
     "allauth",
     "allauth.account",
     "allauth.usersessions",
@@ -85,6 +86,8 @@ MIDDLEWARE = [
 ROOT_URLCONF = "videoproc.urls"
 ASGI_APPLICATION = "videoproc.asgi.application"
 
+# Widgets of our own have their templates where all others are.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -277,6 +280,8 @@ WHITENOISE_MANIFEST_STRICT = True
 # --- Work -------------------------------------------------------------------------------------------
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 5, minimum=1, maximum=256)
 SHORT_WORKER_CONCURRENCY = env.integer("SHORT_WORKER_CONCURRENCY", 2, minimum=1, maximum=64)
+# About how long a segment of a divided encode is; 0 lets the cost model choose, and not divide.
+SEGMENT_SECONDS = env.integer("VIDEOPROC_SEGMENT_SECONDS", 0, minimum=0, maximum=3600)
 UPLOAD_LIFETIME = timedelta(days=7)
 # Below this much free space nothing new is taken in, and no step starts.
 DISK_RESERVE_BYTES = env.integer("VIDEOPROC_DISK_RESERVE_MB", 512, minimum=0, maximum=10**9) * 1024**2

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from videos import api, preset_api
+from videos import api, assets_api, preset_api
 
 urlpatterns = [
+    path("assets", assets_api.AssetsView.as_view(), name="api-assets"),
+    path("assets/<str:asset_id>", assets_api.AssetView.as_view(), name="api-asset"),
+    path("assets/<str:asset_id>/file", assets_api.AssetFileView.as_view(), name="api-asset-file"),
     path("me", api.MeView.as_view(), name="api-me"),
     path("me/statistics", api.MeStatisticsView.as_view(), name="api-me-statistics"),
     path("operations", api.CatalogueView.as_view(), name="api-catalogue"),

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 from bootstrap import frontend, home, installer, packages, stamps
@@ -43,12 +44,14 @@ def _test(arguments: list[str]) -> int:
 
 
 def _bench(arguments: list[str]) -> int:
-    known = sorted(file.stem for file in (PROJECT / "tests" / "bench").glob("[a-z]*.py"))
-    if not arguments or set(arguments) - set(known):
-        raise SetupFailed(f"usage: bin/bench NAME…, with names out of: {', '.join(known) or 'none yet'}")
+    modules = (PROJECT / "tests" / "bench").glob("[a-z]*.py")
+    known = sorted(file.stem for file in modules if "__main__" in file.read_text(encoding="utf-8"))
+    names = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    if not names or set(names) - set(known):
+        raise SetupFailed(f"usage: bin/bench NAME… [options], with names out of: {', '.join(known)}")
     folder = _prepared(development=True)
-    for name in arguments:
-        argv = [str(packages.python_of(folder)), "-m", f"tests.bench.{name}"]
+    for name in names:
+        argv = [str(packages.python_of(folder)), "-m", f"tests.bench.{name}", *arguments[len(names) :]]
         if code := subprocess.run(argv, check=False, cwd=folder).returncode:  # noqa: S603 - our own module
             return code
     return 0

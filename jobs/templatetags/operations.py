@@ -12,12 +12,16 @@ from engine.types import MediaInfo, Plan, Verification
 from jobs import selectors
 from jobs.forms import OperationForm
 from jobs.models import Job
+from jobs.pickers import Offers
 from problems import Kind, kind_for
+from users.ids import public_id_is_valid
 from users.viewer import viewer_of
 from videos.models import Operation, Preset, Video
 from videos.preset_selectors import presets_offered
 
 register = template.Library()
+
+_NAMED = {"vid": "another video", "ast": "a file of yours"}
 
 
 @register.simple_tag
@@ -71,7 +75,10 @@ def _words(value: Any) -> str:
         return ", ".join(map(_words, value))
     if isinstance(value, dict):
         return job_title(value["type"]) if "type" in value else ", ".join(map(str, value.values()))
-    return "yes" if value is True else str(value)
+    text = "yes" if value is True else str(value)
+    # Nobody knows a video by its id.
+    prefix = text[:3]
+    return _NAMED[prefix] if prefix in _NAMED and public_id_is_valid(prefix, text) else text
 
 
 @register.filter
@@ -127,7 +134,8 @@ def operations_list(context: template.Context, video: Video, swap: bool = False)
 def fresh_form(context: template.Context, video: Video, type_: str) -> dict[str, Any]:
     """An empty form in place of one that was just sent."""
     media = MediaInfo.model_validate(video.media_info)
-    return {"video": video, "form": OperationForm(type_, media), "csrf_token": context.get("csrf_token")}
+    form = OperationForm(type_, media, offers=Offers(video.owner))
+    return {"video": video, "form": form, "csrf_token": context.get("csrf_token")}
 
 
 _PURPOSE_ICONS = {
@@ -168,8 +176,11 @@ def operations_panel(context: template.Context, video: Video) -> dict[str, Any]:
     """A form for each operation there is. One that was just refused keeps what was typed."""
     media = MediaInfo.model_validate(video.media_info)
     refused = context.get("operation_form")
+    offers = Offers(video.owner)
     forms = [
-        refused if refused is not None and refused.type == type_ else OperationForm(type_, media)
+        refused
+        if refused is not None and refused.type == type_
+        else OperationForm(type_, media, offers=offers)
         for type_, operation in catalogue.operations().items()
         if operation.form
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,9 @@ class Clips:
         return self.made(name, *picture(), *sound(), *CONTAINERS[name])
 
     def made(self, name: str, *arguments: str | Path) -> Path:
-        path = self.path(name)
+        """The clip of these arguments; the name is for people, and may come twice for different clips."""
+        digest = hashlib.sha256(repr([str(word) for word in arguments]).encode()).hexdigest()
+        path = self.path(f"{name}-{digest[:8]}")
         if not path.exists():
             ffmpeg(*arguments, path)
         return path

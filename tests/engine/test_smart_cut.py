@@ -204,7 +204,7 @@ def test_a_source_that_begins_late_is_cut_where_asked(clips: Clips, tmp_path: Pa
         ({"ranges": [], "start": None}, "/parameters/ranges", "too_short"),
         ({"ranges": "1-2", "start": 1}, "/parameters/ranges", "conflict"),
         ({"ranges": "1-2", "mode": "keyframe"}, "/parameters", "conflict"),
-        ({"ranges": 7}, "/parameters/ranges", "tuple_type"),
+        ({"ranges": 7}, "/parameters/ranges", "not_a_list"),
     ],
 )
 def test_bad_ranges_are_named(wish: dict[str, object], pointer: str, code: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 from django.db import connection
+from pytest_django import Settings
 
 from engine.control import Control
 from engine.intake import intake
@@ -38,7 +39,13 @@ class Clip(NamedTuple):
 def _clip(folder: Path, **shape: Any) -> Clip:
     path = folder / "clip.mp4"
     sample_clip(path, width=320, height=180, fps=24, **shape)
-    found = intake(path, folder / "work", limits=Limits(), on_progress=lambda _: None, control=Control())
+    return clip_of(path)
+
+
+def clip_of(path: Path) -> Clip:
+    """The file as an accepted upload."""
+    work_dir = path.parent / "work"
+    found = intake(path, work_dir, limits=Limits(), on_progress=lambda _: None, control=Control())
     return Clip(path, found.media, found.sha256)
 
 
@@ -57,6 +64,12 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
 @pytest.fixture(autouse=True)
 def _committed(transactional_db: None) -> None:
     """What a job is about happens on commit and in other processes."""
+
+
+@pytest.fixture(autouse=True)
+def _in_one_piece(settings: Settings) -> None:
+    """However fast this machine is: tests of segments ask for them."""
+    settings.SEGMENT_SECONDS = 3600
 
 
 @pytest.fixture(autouse=True)

@@ -57,7 +57,11 @@ def test_what_cannot_be_started_says_why(
     browser: Client, video: Video, own: Preset, headers: dict[str, str]
 ) -> None:
     Preset.objects.filter(pk=own.pk).update(parameters={"width": 640, "gone": 1})
-    for preset_id, words in (("", "Choose a preset."), ("x", "There is no such preset."), (own.id, "There is no such parameter.")):
+    for preset_id, words in (
+        ("", "Choose a preset."),
+        ("x", "There is no such preset."),
+        (own.id, "There is no such parameter."),
+    ):
         page = browser.post(f"/videos/{video.id}/presets/", {"preset": preset_id}, headers=headers)
         assert page.status_code == 200
         assert words in page.content.decode()

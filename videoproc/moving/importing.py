@@ -21,7 +21,7 @@ from videoproc.moving import files, manifest
 from videoproc.moving.collecting import OnProgress
 from videoproc.moving.manifest import MovingRefused
 from videoproc.moving.tables import TABLES, Table
-from videos.models import Output, Preset, ShippedPreset, Video
+from videos.models import Asset, Output, Preset, ShippedPreset, Video
 from videos.site_presets import presets_ensure
 from videos.storage import adopt
 
@@ -94,6 +94,7 @@ class _Import:
             User: self._user,
             Video: self._video,
             Output: self._with_files,
+            Asset: self._with_files,
         }
         for table in TABLES:
             part = self._rows.get(table.name)

@@ -17,7 +17,7 @@ from jobs.site_models import SiteSettings, TierStorage
 from users.ids import PublicIdField
 from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
 from videoproc.legacy.models import LegacyRecord
-from videos.models import Operation, Output, Preset, ShippedPreset, Upload, Video
+from videos.models import Asset, Operation, Output, Preset, ShippedPreset, Upload, Video
 
 # What runs now begins anew elsewhere: its scratch stays behind, and nobody there holds its lease.
 _LIVE = "(SELECT j.status FROM jobs_job j WHERE j.id = t.job_id AND j.finished_at IS NULL)"
@@ -97,6 +97,7 @@ TABLES = (
     Table(Video),
     Table(Operation, instead={"status": "CASE t.status WHEN 'processing' THEN 'pending' ELSE t.status END"}),
     Table(Output),
+    Table(Asset),
     Table(
         Job,
         instead={
@@ -113,6 +114,8 @@ TABLES = (
         instead={
             "status": f"CASE {_LIVE} WHEN 'paused' THEN 'paused' WHEN 'queued' THEN 'queued' "
             "WHEN 'active' THEN 'queued' ELSE t.status END",
+            "fraction": f"CASE WHEN {_LIVE} IS NULL THEN t.fraction ELSE 0 END",
+            "pace": f"CASE WHEN {_LIVE} IS NULL THEN t.pace END",
             "lease_until": "NULL::timestamptz",
             "lease_token": "NULL::uuid",
             "worker": f"CASE WHEN {_LIVE} IS NULL THEN t.worker ELSE '' END",

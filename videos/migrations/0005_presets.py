@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('videos', '0003_output_files'),
+        ('videos', '0004_assets'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
