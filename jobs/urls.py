@@ -40,6 +40,9 @@ urlpatterns = [
         name="webhook-resend",
     ),
     path("operations/<str:operation_id>/card/", views.operation_card, name="operation-card"),
+    path("videos/<str:video_id>/presets/", views.preset_start, name="preset-start"),
+    path("videos/<str:video_id>/presets/plan/", views.preset_plan, name="preset-plan"),
+    path("videos/<str:video_id>/operations/<str:type_>/preset/", views.preset_draft, name="preset-draft"),
     path("videos/<str:video_id>/operations/<str:type_>/", views.operation_create, name="operation-create"),
     path("videos/<str:video_id>/operations/<str:type_>/plan/", views.operation_plan, name="operation-plan"),
 ]

@@ -396,6 +396,20 @@ _MEDIA = (
         "See the list at GET /api/v1/operations.",
     ),
     Kind(
+        "preset_disabled",
+        409,
+        "Preset switched off",
+        "This preset is switched off.",
+        "Switch it on, or choose another one.",
+    ),
+    Kind(
+        "too_many_presets",
+        409,
+        "Too many presets",
+        "You have {limit} presets, and that is the most.",
+        "Delete one that you do not need any more.",
+    ),
+    Kind(
         "video_not_ready",
         409,
         "Video not ready",

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 # By application and model; the words are those of Django's permissions (`view_job`).
 _SEEN = {
     "users": ("user", "tier"),
-    "videos": ("video", "upload", "operation", "output"),
+    "videos": ("video", "upload", "operation", "output", "preset"),
     "jobs": ("job", "step", "tierstorage", "webhook", "webhookdelivery"),
 }
 SUPPORT = frozenset(
@@ -30,6 +30,9 @@ OPERATOR = SUPPORT | {
     "usersessions.delete_usersession",
     "videos.change_video",
     "videos.change_upload",
+    "videos.add_preset",
+    "videos.change_preset",
+    "videos.delete_preset",
     "jobs.change_job",
     "jobs.change_webhook",
     "jobs.view_sitesettings",

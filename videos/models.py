@@ -10,6 +10,9 @@ from django.db import models
 from django.db.models.functions import Upper
 
 from users.ids import PublicIdField
+from videos.preset_models import Preset, ShippedPreset
+
+__all__ = ["Asset", "Operation", "Output", "Preset", "ShippedPreset", "Upload", "Video"]
 
 
 class Video(models.Model):

@@ -15,7 +15,9 @@ from jobs.models import Job
 from jobs.pickers import Offers
 from problems import Kind, kind_for
 from users.ids import public_id_is_valid
-from videos.models import Operation, Video
+from users.viewer import viewer_of
+from videos.models import Operation, Preset, Video
+from videos.preset_selectors import presets_offered
 
 register = template.Library()
 
@@ -45,13 +47,13 @@ def job_icon(type_: str) -> str:
 
 
 @register.filter
-def parameter_words(operation: Operation) -> str:
+def parameter_words(operation: Operation | Preset) -> str:
     """`Width 1280 · Fit contain`: the parameters with their titles."""
     return " · ".join(f"{title} {value}" for title, value in parameter_pairs(operation))
 
 
 @register.filter
-def parameter_pairs(operation: Operation | None) -> list[tuple[str, str]]:
+def parameter_pairs(operation: Operation | Preset | None) -> list[tuple[str, str]]:
     """Titles and values of the parameters, in the order of their declaration; a plain no is left out."""
     if operation is None:
         return []
@@ -136,6 +138,39 @@ def fresh_form(context: template.Context, video: Video, type_: str) -> dict[str,
     return {"video": video, "form": form, "csrf_token": context.get("csrf_token")}
 
 
+_PURPOSE_ICONS = {
+    Preset.Purpose.WATCHING: "monitor-play",
+    Preset.Purpose.SHARING: "send",
+    Preset.Purpose.LISTENING: "headphones",
+    Preset.Purpose.KEEPING: "archive",
+    Preset.Purpose.STREAMING: "radio",
+    Preset.Purpose.OTHER: "wand-sparkles",
+}
+
+
+@register.filter
+def purpose_icon(preset: Preset) -> str:
+    """The icon of what a preset is for."""
+    return _PURPOSE_ICONS[Preset.Purpose(preset.purpose)]
+
+
+@register.inclusion_tag("jobs/preset_form.html", takes_context=True)
+def preset_form(context: template.Context, video: Video) -> dict[str, Any]:
+    """The presets by purpose, to choose one. One that was just refused stays chosen and says why."""
+    offered = presets_offered(viewer_of(context["request"]))
+    return {
+        "video": video,
+        "groups": [
+            (purpose.label, found)
+            for purpose in Preset.Purpose
+            if (found := [preset for preset in offered if preset.purpose == purpose])
+        ],
+        "problem": context.get("preset_problem"),
+        "chosen": context.get("preset_chosen"),
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
 @register.inclusion_tag("jobs/operations_panel.html", takes_context=True)
 def operations_panel(context: template.Context, video: Video) -> dict[str, Any]:
     """A form for each operation there is. One that was just refused keeps what was typed."""
@@ -149,4 +184,11 @@ def operations_panel(context: template.Context, video: Video) -> dict[str, Any]:
         for type_, operation in catalogue.operations().items()
         if operation.form
     ]
-    return {"video": video, "forms": forms, "csrf_token": context.get("csrf_token")}
+    return {
+        "video": video,
+        "forms": forms,
+        "csrf_token": context.get("csrf_token"),
+        "request": context["request"],
+        "preset_problem": context.get("preset_problem"),
+        "preset_chosen": context.get("preset_chosen"),
+    }

@@ -28,6 +28,7 @@ def test_what_a_form_sends_untouched_is_understood() -> None:
         "crop": {"auto": True},
         "extract_audio": {"format": "mp3"},
         "join": {"after": [ANOTHER]},
+        "pipeline": {"steps": [{"type": "mute"}]},
         "replace_audio": {"sound": ANOTHER},
         "resize": {"width": 320},
         "rotate": {"flip": "vertical"},
