@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import json
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -88,6 +88,14 @@ def plan_for(
     return operation.plan(parameters, media, known)
 
 
+_HELD: Mapping[Holds, Callable[[MediaInfo], bool]] = {
+    Holds.PICTURE: lambda media: media.main_video is not None and media.container != "png",
+    Holds.SOUND: lambda media: media.main_audio is not None,
+    Holds.IMAGE: lambda media: media.main_video is not None and media.container == "png",
+    Holds.WORDS: lambda media: bool(media.subtitles) and media.container == "srt",
+}
+
+
 def _insist(name: str, holds: Holds, media: MediaInfo) -> None:
-    if (media.main_audio if holds is Holds.SOUND else media.main_video) is None:
+    if not _HELD[holds](media):
         raise Problem("parameters_do_not_fit", reason=f"{name} holds no {holds}.")

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from engine.binaries import ffmpeg_path
 from engine.types import FileRecipe, Filter, Input, Limits, Plan, Run, Scalar, StreamRecipe
-from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, Reading
+from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, WORDS, Reading
 
 # A key frame leaves its time behind; what follows is dropped unless it is shown before that.
 _ONLY_KEYS_AND_EARLIER = "noise=drop=if(key\\,st(0\\,pts)*0\\,gte(pts\\,ld(0)))"
 # Frames that come unevenly keep their times; rounded to the usual rate two may get the same, an error.
 _AS_IT_COMES = ("-fps_mode:v", "passthrough", "-enc_time_base:v", "demux")
 _SILENCE = ("-protocol_whitelist", "", "-f", "lavfi")
+# Subtitles as plain as their kind allows: SRT without tags.
+WORDS_ENCODERS = {"srt": "text", "ass": "ass"}
 _SPECIFIERS = {"video": "v", "audio": "a", "subtitle": "s"}
 
 
@@ -71,6 +73,8 @@ def parts_list(item: Input, starts: Sequence[float] = ()) -> str:
 
 
 def _opened(item: Input, position: int, sources: Mapping[str, Path], work_dir: Path) -> tuple[str, Reading]:
+    if item.words is not None:
+        return _url(work_dir / item.words), WORDS["srt"]
     if not item.parts:
         return _url(sources[item.source]), UPLOADS
     if item.one_clock:
@@ -241,6 +245,34 @@ def vmaf_argv(trial: Path, sample: Path, *, limits: Limits) -> list[str]:
     ]  # fmt: skip
 
 
+def picture_argv(
+    source: Path, target: Path, *, reading: Reading, limits: Limits, longest_side: int
+) -> list[str]:
+    """A command that makes a PNG with transparency of a picture, scaled down where it is too large."""
+    inside: dict[str, Scalar] = {"w": f"min(iw,{longest_side})", "h": f"min(ih,{longest_side})"}
+    filters = (
+        Filter(name="scale", options={**inside, "force_original_aspect_ratio": "decrease"}),
+        Filter(name="format", options={"pix_fmts": "rgba"}),
+        # What a camera wrote beside the picture: place, owner, a smaller picture.
+        Filter(name="sidedata", options={"mode": "delete"}),
+    )
+    return [
+        *_start("error"),
+        *_input(_url(source), reading, limits),
+        "-map", "0:v:0", "-map_metadata", "-1", "-filter:v", filter_chain(filters), "-frames:v", "1",
+        "-c:v", "png", "-threads", "1", "-f", "image2", "-update", "1", _url(target),
+    ]  # fmt: skip
+
+
+def words_argv(path: Path, kind: str, *, reading: Reading, limits: Limits) -> list[str]:
+    """A command that writes the first track of a file of subtitles to stdout, as `srt` or `ass`."""
+    return [
+        *_start("error"),
+        *_input(_url(path), reading, limits),
+        "-map", "0:s:0", "-c:s", WORDS_ENCODERS[kind], "-f", kind, "pipe:1",
+    ]  # fmt: skip
+
+
 def key_frames_argv(source: Path, stream: int, *, limits: Limits) -> list[str]:
     """A command that names key frames of a stream without decoding, one line each (`framecrc`).
 
@@ -336,9 +368,11 @@ def _options(options: Mapping[str, Scalar], specifier: str | None = None) -> lis
 def filter_chain(filters: Iterable[Filter]) -> str:
     """A chain, or a graph with one end on each side, as ffmpeg reads it."""
     text = ""
+    ended = False
     for item in filters:
-        text += (";" if item.takes else ",") if text else ""
+        text += (";" if item.takes or ended else ",") if text else ""
         text += _filter(item)
+        ended = bool(item.gives)
     return text
 
 

@@ -162,6 +162,24 @@ ANIMATION_CONTAINERS: Mapping[str, Container] = {
     "webp": Container("webp", "WebP", "image/webp", "webp", video="webp"),
 }
 
+WORDS_CONTAINERS: Mapping[str, Container] = {
+    container.name: container
+    for container in (
+        Container(
+            "srt", "SubRip", "application/x-subrip", "srt",
+            text_subtitles="subrip", copies_subtitles=frozenset({"subrip"}),
+        ),
+        Container(
+            "vtt", "WebVTT", "text/vtt", "webvtt",
+            text_subtitles="webvtt", copies_subtitles=frozenset({"webvtt"}),
+        ),
+        Container(
+            "ass", "SubStation Alpha", "text/x-ssa", "ass",
+            text_subtitles="ass", copies_subtitles=frozenset({"ass"}),
+        ),
+    )
+}  # fmt: skip
+
 PICTURE_CONTAINERS: Mapping[str, Container] = {
     container.name: container
     for container in (

@@ -16,6 +16,7 @@ from engine.whitelist import Reading
 
 # Five hours of usual video; the list is stored and sent with every description of the video.
 _MOST_KEY_FRAMES = 2000
+_MOST_WORDS = 16 * 1024**2
 _NO_TIME = -(2**62)  # AVI does not say when a frame is shown; the tool then writes its lowest number
 
 
@@ -58,6 +59,38 @@ def decode(
         first_stream=sum(1 for line in lines if line.startswith("0,")),
         errors=_complaints(outcome.log) + (0 if outcome.succeeded else 1),
         size=(int(size[1]), int(size[2])) if size else (0, 0),
+        unfinished=outcome.ending is not runner.Ending.EXITED,
+        log=without_paths(outcome.log, path.parent),
+        cpu_seconds=outcome.cpu_seconds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWords:
+    """The lines of a track of subtitles as an SRT file, or an ASS file, and what went wrong."""
+
+    text: str
+    errors: int
+    unfinished: bool
+    log: str
+    cpu_seconds: float
+
+
+def decode_words(path: Path, *, reading: Reading, limits: Limits, control: Control) -> DecodedWords:
+    """Read a file of subtitles through its decoder, bare of styles where it is not ASS. Raises Stopped."""
+    kind = "ass" if "ass" in reading.demuxers else "srt"
+    outcome = runner.run(
+        commands.words_argv(path, kind, reading=reading, limits=limits),
+        cwd=path.parent,
+        limits=limits,
+        control=control,
+        seconds=limits.probe_seconds,
+        keep_stdout=_MOST_WORDS,
+    )
+    told = len(re.findall(r"\[(?:error|fatal|panic)\]", outcome.log))
+    return DecodedWords(
+        text=outcome.stdout.decode("utf-8", "replace"),
+        errors=told + (0 if outcome.succeeded else 1),
         unfinished=outcome.ending is not runner.Ending.EXITED,
         log=without_paths(outcome.log, path.parent),
         cpu_seconds=outcome.cpu_seconds,

@@ -16,6 +16,7 @@ from engine import avc, commands, runner
 from engine.binaries import font_path
 from engine.control import Control
 from engine.failures import RunFailed, cause_of_bad_output, failure_of, without_paths
+from engine.fonts import FONTS_LIST, lay_out_font
 from engine.joining import Join, check_join, joined
 from engine.procedure import Findings, Procedure
 from engine.procedures import bars, loudness, target_quality, target_size
@@ -32,6 +33,7 @@ from engine.types import (
     Expectation,
     FileRecipe,
     Input,
+    Lettering,
     Limits,
     MediaInfo,
     OutputPlan,
@@ -43,10 +45,12 @@ from engine.types import (
 )
 from engine.verify import verify
 from engine.whitelist import RESULTS, UPLOADS, Reading
+from engine.words import ass_of, cues_of, shown_until, srt_of
 from problems import Problem
 
 # Running is nearly all of the work; verification and checksums fill the rest of the bar.
 _RUNS_END = 0.97
+_MOST_WORDS = 16 * 1024**2  # characters of one track of subtitles
 
 _PROCEDURES: Mapping[str, Procedure] = {
     "loudness": loudness.carry_out,
@@ -121,6 +125,11 @@ def _link(parts: Mapping[str, Path], wanted: Iterable[str], work_dir: Path) -> N
             raise Problem("part_missing") from error
 
 
+def _link_to(target: Path, link: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
 class _Execution:
     """One step on its way: what all its parts share."""
 
@@ -146,6 +155,7 @@ class _Execution:
         self._log = ""
         self._stretch = (0.0, 1.0)
         self._found = Findings()
+        self._fonts: Path | None = None
         self._joins: dict[str, Join] = {}
 
     @property
@@ -234,6 +244,7 @@ class _Execution:
             limits=self._limits,
             control=self._control,
             meter=self.meter(expected, begin, end),
+            fonts=self._fonts,
         )
         self._cpu_seconds += outcome.cpu_seconds
         self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")
@@ -248,6 +259,8 @@ class _Execution:
             self._plan, run, sources=self._sources, work_dir=self._work_dir, limits=self._limits
         )
         self._lay_out(run)
+        drawn = run.lettering is not None and run.lettering.width
+        self._fonts = self._work_dir / FONTS_LIST if drawn else None
         self.start(argv, run.expected_duration, begin, end)
         for file in run.files:
             self._complete_header(file)
@@ -300,9 +313,27 @@ class _Execution:
         for name, text in run.texts.items():
             (self._work_dir / name).write_text(text, encoding="utf-8")
         if run.font:
-            link = self._work_dir / FONT
-            link.unlink(missing_ok=True)
-            link.symlink_to(font_path())
+            _link_to(font_path(), self._work_dir / FONT)
+        for name, source in run.pictures.items():
+            _link_to(self._sources[source].absolute(), self._work_dir / name)
+        if run.lettering is not None:
+            self._letter(run.lettering)
+
+    def _letter(self, wish: Lettering) -> None:
+        """Write the subtitles as they are to be drawn or added. Raises RunFailed where there are none."""
+        path = self._work_dir / wish.part if wish.part is not None else self._sources[wish.source or SOURCE]
+        with path.open(encoding="utf-8", errors="replace") as file:
+            cues = shown_until(cues_of(file.read(_MOST_WORDS)), wish.until)
+        if not cues:
+            reason = "The subtitles have no lines within the length of the video."
+            raise RunFailed("parameters_do_not_fit", reason=reason, log=self.log)
+        if wish.width:
+            picture = (wish.width, wish.height)
+            text = ass_of(cues, picture=picture, size=wish.size, brightness=wish.brightness)
+            lay_out_font(self._work_dir)
+        else:
+            text = srt_of(cues)
+        (self._work_dir / wish.file).write_text(text, encoding="utf-8")
 
     def _write(self, output: OutputPlan) -> Artifact:
         """A file whose words are known from the plan."""

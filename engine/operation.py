@@ -17,6 +17,8 @@ class Holds(StrEnum):
 
     PICTURE = "moving pictures"
     SOUND = "sound"
+    IMAGE = "still picture"
+    WORDS = "subtitles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class OperationType:
     `plan` is pure and raises Problem when the parameters do not fit the video; it gets an instance of
     `Parameters` and what the video holds. `others` names further files that the parameters speak of, by the
     ids people know them by; then `plan` gets what these hold as well, by the same names, and reads them as
-    sources of these names.
+    sources of these names. With `others_optional` a wish that names none can be a step of a pipeline.
     """
 
     type: str
@@ -37,4 +39,5 @@ class OperationType:
     Parameters: builtins.type[Parameters]
     plan: Callable[..., Plan]
     others: Callable[[Any], Mapping[str, Holds]] | None = None
+    others_optional: bool = False
     form: bool = True

@@ -91,6 +91,16 @@ VideoId = Annotated[
 ]
 """Another video of the same owner."""
 
+AssetId = Annotated[
+    str,
+    Field(pattern=r"^ast_[0-9a-f]{32}$"),
+    WithJsonSchema({"type": "string", "format": "asset", "pattern": r"^ast_[0-9a-f]{32}$"}),
+]
+"""A small file of the same owner. `json_schema_extra` PICTURES or SUBTITLES says which kind."""
+
+PICTURES: JsonDict = {"x-asset": "picture"}
+SUBTITLES: JsonDict = {"x-asset": "subtitles"}
+
 Kilobits = Annotated[
     int,
     Field(ge=32, le=512),
@@ -188,7 +198,10 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "colour": ("not_a_colour", "{message}"),
     "string_type": ("not_a_text", "Must be a text."),
     "string_unicode": ("not_a_text", "Must be a text of valid characters."),
-    "string_pattern_mismatch": ("not_a_choice", "Must be an id, such as vid_ and 32 digits from 0 to f."),
+    "string_pattern_mismatch": (
+        "not_a_choice",
+        "Must be an id: letters such as vid_ or ast_, and 32 digits from 0 to f.",
+    ),
     "string_too_short": ("too_short", "Must have at least {min_length} characters."),
     "too_short": ("too_short", "Must have at least {min_length}."),
     "too_long": ("too_long", "Must have at most {max_length}."),

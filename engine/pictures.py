@@ -9,6 +9,7 @@ from fractions import Fraction
 from engine.types import Filter, Scalar, VideoStream
 
 _RATE_SLACK = 0.01
+_PAPER_WHITE = {"smpte2084": 0.58, "arib-std-b67": 0.75}  # shares of full signal
 _BLUR_SHRINK = 4
 
 
@@ -163,6 +164,11 @@ def capped_rate(stream: VideoStream, most: float | None) -> float | None:
     if most is None or (stream.frame_rate is not None and stream.frame_rate <= most + _RATE_SLACK):
         return None
     return most
+
+
+def paper_white(stream: VideoStream, pixel_format: str) -> float:
+    """How bright white paper is in a picture, of 1: what is drawn whiter glares in high dynamic range."""
+    return _PAPER_WHITE.get(stream.color_transfer or "", 1.0) if pixel_format.endswith("10le") else 1.0
 
 
 def fewer_frames(rate: float, *, from_start: bool = False) -> Filter:

@@ -32,7 +32,7 @@ _Json = Mapping[str, Any]
 _CONTAINERS = {
     "avi": "avi", "mpegts": "ts", "mpeg": "mpg", "flv": "flv", "asf": "wmv", "mp3": "mp3", "aac": "aac",
     "wav": "wav", "flac": "flac", "jpeg_pipe": "jpg", "png_pipe": "png", "webp_pipe": "webp",
-    "gif": "gif",
+    "gif": "gif", "srt": "srt", "webvtt": "vtt", "ass": "ass",
 }  # fmt: skip
 
 _ENCRYPTED_TAGS = frozenset({"encv", "enca", "drms", "drmi"})

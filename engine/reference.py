@@ -18,6 +18,9 @@ from engine.catalogue import operation_for
 _PLACE = re.compile(r"(<!-- parameters: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
+_IDS = {"video": "id of a video, `vid_…`", "asset": "id of a small file, `ast_…`"}
+
+
 def with_tables(text: str) -> str:
     """The page with its tables as they should be. Raises Problem for an operation there is not."""
     return _PLACE.sub(lambda place: f"{place[1]}{table_of(place[2])}{place[3]}", text)
@@ -49,6 +52,8 @@ def _values(property_: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         kind = schema["$defs"][kind["$ref"].rpartition("/")[2]]
     if "enum" in kind:
         return ", ".join(f"`{value}`" for value in kind["enum"])
+    if kind.get("format") in _IDS:
+        return _IDS[kind["format"]]
     types = kind.get("type", "string")
     if kind.get("format") == "timecode":
         return "seconds or `HH:MM:SS.mmm`"

@@ -70,12 +70,13 @@ def run(
     meter: ProgressMeter | None = None,
     seconds: float | None = None,
     keep_stdout: int = 1024 * 1024,
+    fonts: Path | None = None,
 ) -> Outcome:
     """Run a media tool to its end inside the sandbox.
 
     With a `meter`, stdout is progress and the stall watchdog is on; without one the last `keep_stdout` bytes
-    of stdout are returned. `seconds` limits the wall time. Raises Stopped when `control` says so; every other
-    ending is told in the Outcome, for `failures` to judge.
+    of stdout are returned. `seconds` limits the wall time. `fonts` is the list of fonts to draw with. Raises
+    Stopped when `control` says so; every other ending is told in the Outcome, for `failures` to judge.
     """
     control.checkpoint()
     process = subprocess.Popen(  # noqa: S603 - argv is built by commands.py from numbers and our own names
@@ -85,7 +86,7 @@ def run(
         stderr=subprocess.PIPE,
         bufsize=0,
         cwd=cwd,
-        env=sandbox.environment(),
+        env=sandbox.environment(fonts=fonts),
         start_new_session=True,
     )
     child = _Child(

@@ -11,6 +11,7 @@ import functools
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from engine.types import Limits
 
@@ -43,10 +44,14 @@ def prefix(limits: Limits) -> list[str]:
     return argv
 
 
-def environment() -> dict[str, str]:
-    """The whole environment of a media tool: no secrets, no locale, no colours in its messages."""
+def environment(*, fonts: Path | None = None) -> dict[str, str]:
+    """The whole environment of a media tool: no secrets, no locale, no colours in its messages.
+
+    `fonts` is a list for fontconfig in place of the system's.
+    """
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {"PATH": os.defpath, "LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1", **passed_on}
+    own = {} if fonts is None else {"FONTCONFIG_FILE": str(fonts.absolute())}
+    return {"PATH": os.defpath, "LC_ALL": "C", "AV_LOG_FORCE_NOCOLOR": "1", **passed_on, **own}
 
 
 @functools.cache

@@ -145,7 +145,7 @@ class MediaInfo(Value):
 
     `container` is one name per kind of file: mp4, mov, avi, webm, mkv, flv, ts, mpg, wmv, 3gp or ogv for
     videos; m4a, aac, mp3, wav, ogg or flac for sound; jpg, png or webp for pictures;
-    gif for moving pictures.
+    gif for moving pictures; srt, vtt or ass for subtitles.
     """
 
     container: str
@@ -234,6 +234,7 @@ class Expectation(Value):
         default=None, description="dBTP; a track whose peaks are there need not become as loud as asked for."
     )
     picture: bool = Field(default=False, description="The output is a still picture.")
+    words: bool = Field(default=False, description="The output is a file of subtitles.")
     joined: bool = False
     frames: int | None = None
     origin: Origin | None = None
@@ -351,8 +352,26 @@ class Input(Value):
     silence: float | None = None
     as_stored: bool = False
     rotation: int = 0
+    words: str | None = Field(default=None, description="The file of a lettering that is read instead.")
     zero: float | None = None
     cuts: tuple[float, ...] = ()
+
+
+class Lettering(Value):
+    """Subtitles that are read, cleaned and written anew into the working directory before a run.
+
+    They come from a source, or from a part. With a `width` and a `height` they become ASS to be drawn into
+    pictures of this size, with letters `size` pixels high; else SRT. Nothing is shown after `until` seconds.
+    """
+
+    file: str
+    source: str | None = None
+    part: str | None = None
+    width: int = 0
+    height: int = 0
+    size: int = 0
+    brightness: float = 1.0
+    until: float
 
 
 class Run(Value):
@@ -361,13 +380,16 @@ class Run(Value):
     Times begin at 0 with each input's `start`; with `source_times` they stay as they are in the file.
 
     `texts` are small files, by name, that filters read from the working directory, so that words of a person
-    are never part of a filter; `font` puts FONT beside them.
+    are never part of a filter; `font` puts FONT beside them. `pictures` are sources that filters read there,
+    by the names they have there.
     """
 
     inputs: tuple[Input, ...] = (Input(),)
     source_times: bool = False
     texts: dict[str, str] = Field(default_factory=dict)
     font: bool = False
+    pictures: dict[str, str] = Field(default_factory=dict)
+    lettering: Lettering | None = None
     procedure: ProcedureCall | None = Field(default=None, description="How it is done; None is one start.")
     expected_duration: float = Field(description="Seconds of media the run writes; progress is against it.")
     files: tuple[FileRecipe, ...]
@@ -414,13 +436,15 @@ class Plan(Value):
     @property
     def others(self) -> frozenset[str]:
         """The names of the sources that are read besides the file the operation is about."""
+        runs = [run for step in self.steps for run in (*step.runs, *step.otherwise)]
         read = {
             item.source
-            for step in self.steps
-            for run in (*step.runs, *step.otherwise)
+            for run in runs
             for item in run.inputs
-            if not item.parts and item.silence is None
+            if not item.parts and item.silence is None and item.words is None
         }
+        read.update(name for run in runs for name in run.pictures.values())
+        read.update(run.lettering.source for run in runs if run.lettering and run.lettering.source)
         return frozenset(read - {SOURCE})
 
     def parts_for(self, step: StepPlan) -> frozenset[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.control import Control
-from engine.decoding import Decoded, Measured, decode, measure
+from engine.decoding import Decoded, Measured, decode, decode_words, measure
 from engine.failures import RunFailed
 from engine.glance import compare
 from engine.loudness import measure_loudness
@@ -30,7 +30,8 @@ from engine.types import (
     VideoStream,
 )
 from engine.webp import read_animation
-from engine.whitelist import PICTURES, RESULTS, Reading
+from engine.whitelist import PICTURES, RESULTS, WORDS, Reading
+from engine.words import cues_of
 
 _SAMPLE_SECONDS = 2.0
 _LOUDNESS_SLACK = 2.0  # a track with few and high peaks cannot be met exactly
@@ -59,7 +60,9 @@ class _Inspection:
         self.path = path
         self.source = source
         self.expected = expected
-        self.reading: Reading = PICTURES[expected.container] if expected.picture else RESULTS
+        self.reading: Reading = RESULTS
+        if expected.picture or expected.words:
+            self.reading = (PICTURES if expected.picture else WORDS)[expected.container]
         # Files of our own may be as large as the limits let them become.
         self.limits = limits
         self.control = control
@@ -167,6 +170,9 @@ def _compare(inspection: _Inspection, media: MediaInfo) -> None:
     _compare_streams(inspection, media)
     if expected.picture:
         _decode_picture(inspection)
+        return
+    if expected.words:
+        _read_words(inspection)
         return
     inspection.length = media.duration
     if expected.duration is not None:
@@ -379,6 +385,22 @@ def _decode_picture(inspection: _Inspection) -> None:
         actual=f"{decoded.frames} pictures, {decoded.errors} errors",
     )
     _compare_size(inspection, inspection.expected.streams[0], *decoded.size)
+
+
+def _read_words(inspection: _Inspection) -> None:
+    """Decode every line of a file of subtitles."""
+    read = decode_words(
+        inspection.path, reading=inspection.reading, limits=inspection.limits, control=inspection.control
+    )
+    inspection.cpu_seconds += read.cpu_seconds
+    inspection.log += read.log
+    lines = len(cues_of(read.text))
+    inspection.note(
+        "lines",
+        passed=lines > 0 and not read.errors,
+        expected="lines without errors",
+        actual=f"{lines} lines" + (f", {read.errors} errors" if read.errors else ""),
+    )
 
 
 def _decode(inspection: _Inspection, *, start: float | None, length: float | None) -> Decoded:

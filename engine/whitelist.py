@@ -137,7 +137,14 @@ ONE_CLOCK = Reading(
     demuxers=("mpegts",), decoders=RESULTS.decoders, forced=True, protocols=("concat", "file")
 )
 
-# Still pictures this engine wrote. One demuxer each, forced: by itself ffmpeg goes by the name of a picture
+# Files of subtitles, by their kind. One demuxer each, forced: what a text looks like can be made to lie.
+WORDS = {
+    "srt": Reading(demuxers=("srt",), decoders=("subrip", "srt"), forced=True),
+    "vtt": Reading(demuxers=("webvtt",), decoders=("webvtt",), forced=True),
+    "ass": Reading(demuxers=("ass",), decoders=("ass", "ssa"), forced=True),
+}
+
+# Still pictures, by their kind. One demuxer each, forced: by itself ffmpeg goes by the name of a picture
 # file and may take a '%' in it for a row of files.
 PICTURES = {
     "jpg": Reading(demuxers=("jpeg_pipe",), decoders=("mjpeg",), forced=True),

@@ -32,6 +32,7 @@ from problems import FieldError, Problem
 from users.services import TICKET_LIFETIME, socket_ticket_create
 from users.viewer import viewer_of
 from videos.models import Operation, Video
+from videos.preset_selectors import preset_usable_for
 from videos.selectors import operation_find, operation_get_for, operations_of, video_get_for
 
 _PLAN = OpenApiParameter("plan", bool, description="Only say what would be done.")
@@ -77,13 +78,13 @@ class VideoOperationsView(generics.GenericAPIView[Operation]):
     )
     def post(self, request: Request, video_id: str) -> Response:
         """Ask for an operation. Asking for the same again gives the same operation and no second run."""
-        body = _body(request)
-        wish = {
-            "viewer": viewer_of(request),
-            "video_id": video_id,
-            "type": body.validated_data["type"],
-            "parameters": body.validated_data["parameters"],
-        }
+        body, viewer = _body(request), viewer_of(request)
+        wish: dict[str, Any] = {"viewer": viewer, "video_id": video_id}
+        if preset_id := body.validated_data.get("preset"):
+            preset = preset_usable_for(viewer, preset_id)
+            wish |= {"type": preset.type, "parameters": preset.parameters}
+        else:
+            wish |= {name: body.validated_data[name] for name in ("type", "parameters")}
         if _flag(request, "plan"):
             return Response(PlanSerializer(services.operation_plan(**wish)).data)
         made = services.operation_submit(**wish, priority=body.priority_value)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs import api, statistics_api
+from jobs import api, statistics_api, webhooks_api
 
 urlpatterns = [
     path("videos/<str:video_id>/operations", api.VideoOperationsView.as_view(), name="api-video-operations"),
@@ -22,5 +22,23 @@ urlpatterns = [
     path("stats/jobs/slow", statistics_api.SlowJobsView.as_view(), name="api-stats-slow"),
     path("stats/jobs/failures", statistics_api.FailedJobsView.as_view(), name="api-stats-failures"),
     path("stats/videos/<str:video_id>", statistics_api.VideoStatisticsView.as_view(), name="api-stats-video"),
+    path("webhooks", webhooks_api.WebhooksView.as_view(), name="api-webhooks"),
+    path("webhooks/<str:webhook_id>", webhooks_api.WebhookView.as_view(), name="api-webhook"),
+    path(
+        "webhooks/<str:webhook_id>/rotate",
+        webhooks_api.WebhookRotateView.as_view(),
+        name="api-webhook-rotate",
+    ),
+    path("webhooks/<str:webhook_id>/test", webhooks_api.WebhookTestView.as_view(), name="api-webhook-test"),
+    path(
+        "webhooks/<str:webhook_id>/deliveries",
+        webhooks_api.DeliveriesView.as_view(),
+        name="api-webhook-deliveries",
+    ),
+    path(
+        "webhooks/<str:webhook_id>/deliveries/<str:delivery_id>/redeliver",
+        webhooks_api.RedeliverView.as_view(),
+        name="api-webhook-redeliver",
+    ),
     path("ws-ticket", api.SocketTicketView.as_view(), name="api-ws-ticket"),
 ]

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 WORK = "jobs.work"
 RECONCILE = "jobs.reconcile"
 _WORKERS = "jobs.workers-alive"
+DELIVER = "jobs.deliver"
 
 
 class _Call(NamedTuple):
@@ -51,6 +52,17 @@ def wake(lane: str, *, count: int = 1, delay: float | None = None) -> None:
 def reconcile_soon() -> None:
     """Lets a worker of the short lane reconcile, without waiting for the beat. Never raises."""
     _outbox.put(_Call(RECONCILE, Step.Lane.SHORT, {}))
+
+
+def deliver_on_commit() -> None:
+    """Lets a worker of the short lane send webhooks once the current transaction has committed."""
+    transaction.on_commit(deliver, robust=True)
+
+
+def deliver(*, count: int = 1) -> None:
+    """As `deliver_on_commit`, at once, with `count` workers. Never raises and never waits for the broker."""
+    for _ in range(count):
+        _outbox.put(_Call(DELIVER, Step.Lane.SHORT, {}))
 
 
 def pending(lane: str) -> int:

@@ -33,7 +33,7 @@ from jobs.workspace import attempt_folder
 from problems import Problem
 from telemetry import tracing
 from videos.services.outputs import outputs_place
-from videos.storage import reserve_is_reached, source_path
+from videos.storage import held_path, reserve_is_reached, source_path
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _perform(
         found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
         return lambda: outcomes.intake_publish(claim, intake=found)
     plan = Plan.model_validate(claim.job.plan)
-    others = {name: source_path(name) for name in plan.others}
+    others = {name: held_path(name) for name in plan.others}
     done = execute(
         plan,
         claim.position,

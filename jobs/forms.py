@@ -9,22 +9,45 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.files.uploadedfile import UploadedFile
 from django.forms.utils import ErrorDict
 
 from engine import catalogue
 from engine.codecs import label_of
-from engine.containers import ANIMATION_CONTAINERS, AUDIO_CONTAINERS, PICTURE_CONTAINERS, VIDEO_CONTAINERS
+from engine.containers import (
+    ANIMATION_CONTAINERS,
+    AUDIO_CONTAINERS,
+    PICTURE_CONTAINERS,
+    VIDEO_CONTAINERS,
+    WORDS_CONTAINERS,
+)
 from engine.types import MediaInfo
 from jobs.models import Job
+from jobs.pickers import Offers, picker, upload_name, uploads_in
 
-_CONTAINERS = {**ANIMATION_CONTAINERS, **PICTURE_CONTAINERS, **AUDIO_CONTAINERS, **VIDEO_CONTAINERS}
+_KEPT = {"default", "examples", "x-empty", "x-asset"}
+_CONTAINERS = {
+    **WORDS_CONTAINERS,
+    **ANIMATION_CONTAINERS,
+    **PICTURE_CONTAINERS,
+    **AUDIO_CONTAINERS,
+    **VIDEO_CONTAINERS,
+}
 
 
 class OperationForm(forms.Form):
     """The parameters of one kind of operation, with the video's own figures as hints."""
 
-    def __init__(self, type_: str, media: MediaInfo | None, data: Any = None) -> None:
-        super().__init__(data, prefix=type_, auto_id="id_%s")
+    def __init__(
+        self,
+        type_: str,
+        media: MediaInfo | None,
+        data: Any = None,
+        *,
+        files: Any = None,
+        offers: Offers | None = None,
+    ) -> None:
+        super().__init__(data, files, prefix=type_, auto_id="id_%s")
         self.type = type_
         self.operation = catalogue.operation_for(type_)
         model = self.operation.Parameters
@@ -34,7 +57,9 @@ class OperationForm(forms.Form):
         }
         for name, info in model.model_fields.items():
             kind = _resolved(schema["properties"][name], schema)
-            field = _field(kind, name, required=info.is_required())
+            required = info.is_required()
+            field = picker(kind, offers or Offers(None), required=required)
+            field = field or _field(kind, name, required=required)
             field.label = info.title or name.replace("_", " ").capitalize()
             field.help_text = info.description or ""
             if name == "format" and info.is_required() and media is not None:
@@ -68,9 +93,20 @@ class OperationForm(forms.Form):
         found: dict[str, Any] = {}
         for name, field in self.fields.items():
             value = field.widget.value_from_datadict(self.data, self.files, self.add_prefix(name))
-            if value not in (None, ""):
+            if value not in (None, "", []):
                 found[name] = value
         return found
+
+    @property
+    def uploads(self) -> dict[str, UploadedFile[Any]]:
+        """Small files that were sent along, by the parameter that they are for."""
+        sent = uploads_in(self.files, map(self.add_prefix, self.fields))
+        return {name: sent[self.add_prefix(name)] for name in self.fields if self.add_prefix(name) in sent}
+
+    @property
+    def awaits_upload(self) -> bool:
+        """Whether a file is chosen that was not sent yet: a preview only tells that there is one."""
+        return any(self.data.get(upload_name(self.add_prefix(name))) for name in self.fields)
 
     def _hint(self, media: MediaInfo) -> None:
         picture = media.main_video
@@ -87,7 +123,7 @@ def _resolved(property_: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
     kind = kinds[0]
     if "$ref" in kind:
         kind = schema["$defs"][kind["$ref"].rpartition("/")[2]]
-    outer = {key: value for key, value in property_.items() if key in {"default", "examples", "x-empty"}}
+    outer = {key: value for key, value in property_.items() if key in _KEPT}
     return {**kind, **outer}
 
 

@@ -14,6 +14,7 @@ from jobs.parts import parts_sweep
 from jobs.retention import retention_apply
 from jobs.rollups import history_day_clean, history_first_day, rolled_through, rollups_update, today
 from jobs.site import site_settings, storage_count
+from jobs.webhooks.sending import deliveries_purge
 from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
@@ -36,6 +37,7 @@ class Cleaned:
     sessions: int
     idempotency_keys: int
     tiers_counted: int
+    webhook_deliveries: int
 
 
 def clean() -> Cleaned:
@@ -51,6 +53,7 @@ def clean() -> Cleaned:
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
         tiers_counted=storage_count(),
+        webhook_deliveries=deliveries_purge(),
     )
 
 

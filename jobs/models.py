@@ -12,11 +12,12 @@ from django.db.models import Func, Q, Value
 from django.db.models.functions import Now
 
 from jobs.site_models import SiteSettings, TierStorage
+from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
 from users.models import Priority
 from videos.models import Operation, Video
 
-__all__ = ["SEQ_STRIDE", "Job", "SiteSettings", "Step", "TierStorage"]
+__all__ = ["SEQ_STRIDE", "Job", "SiteSettings", "Step", "TierStorage", "Webhook", "WebhookDelivery"]
 
 # A row's `seq` moves by this much with each write, which leaves room for progress messages in between
 # that are sent without a write.

@@ -19,6 +19,7 @@ from jobs.models import Job, Step
 from jobs.parts import makers_of_missing, parts_drop
 from jobs.publish import publish_on_commit
 from jobs.transitions import Locked
+from jobs.webhooks.events import event_record
 from problems import Problem
 from telemetry.metrics import STEP_DURATION
 from videos.models import Operation
@@ -79,6 +80,7 @@ def intake_publish(claim: Claim, *, intake: Intake) -> bool:
         )
         transitions.job_complete(locked)
         publish_on_commit("video.ready", locked.job)
+        event_record("video.ready", locked.job)
 
     return _step_done(claim, record, cpu_seconds=intake.cpu_seconds, log="")
 

@@ -21,6 +21,7 @@ from jobs.claiming import lanes_claimable
 from jobs.models import Job, Step
 from jobs.outcomes import step_end_try
 from jobs.services import upload_finish
+from jobs.webhooks import sending
 from problems import Problem
 from telemetry import tracing
 from telemetry.metrics import LEASE_LOSSES
@@ -39,6 +40,7 @@ class Reconciled:
     leases_expired: int = 0
     jobs_stopped: int = 0
     uploads_finished: int = 0
+    deliveries_given_up: int = 0
     wake_ups_sent: int = 0
 
 
@@ -51,7 +53,8 @@ def reconcile() -> Reconciled:
             leases_expired=leases_expire(),
             jobs_stopped=jobs_of_trash_stop(),
             uploads_finished=uploads_finish(),
-            wake_ups_sent=wake_ups_restore(),
+            deliveries_given_up=sending.deliveries_give_up(),
+            wake_ups_sent=wake_ups_restore() + sending.wake_up(),
         )
     if done != Reconciled(wake_ups_sent=done.wake_ups_sent):
         log.info("reconciled: %s", done)

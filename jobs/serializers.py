@@ -91,8 +91,11 @@ def operations_as_json(
 class OperationCreateSerializer(serializers.Serializer[Any]):
     """Unknown keys are refused: a misspelt one would be ignored in silence."""
 
-    type = serializers.CharField(max_length=64)
+    type = serializers.CharField(max_length=64, required=False, help_text="Needed without a preset")
     parameters = serializers.DictField(required=False, default=dict, help_text="See GET /api/v1/operations")
+    preset = serializers.CharField(
+        max_length=64, required=False, help_text="Instead of type and parameters: see GET /api/v1/presets"
+    )
     priority = serializers.ChoiceField(
         choices=Priority.labels, required=False, help_text="At most what the account's tier grants"
     )
@@ -100,6 +103,11 @@ class OperationCreateSerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if unknown := sorted(set(self.initial_data) - set(self.fields)):
             raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such key."), code="unknown")
+        if "preset" in attrs and {"type", "parameters"} & set(self.initial_data):
+            both = {"preset": "Give a preset, or a type with its parameters, not both."}
+            raise serializers.ValidationError(both, code="conflict")
+        if "preset" not in attrs and "type" not in attrs:
+            raise serializers.ValidationError({"type": "Give a type or a preset."}, code="required")
         return attrs
 
     @property

@@ -20,7 +20,7 @@ from problems import Problem
 from users.models import Priority, User
 from videos import storage
 from videos.models import Operation, Upload, Video
-from videos.selectors import video_get_for, videos_held
+from videos.selectors import others_held, video_get_for
 from videos.services.operations import operation_get_or_create, operation_status_set
 from videos.services.uploads import upload_advance, upload_create
 from videos.services.videos import video_create_from_upload, video_intake_restart
@@ -100,7 +100,7 @@ def _request(video: Video, type_: str, raw: Mapping[str, Any]) -> _Request:
     parameters = catalogue.parameters_for(type_, dict(raw))
     normalised = catalogue.normalised(parameters)
     media = MediaInfo.model_validate(video.media_info)
-    others = videos_held(owner=video.owner, ids=catalogue.others_for(type_, parameters))
+    others = others_held(owner=video.owner, ids=catalogue.others_for(type_, parameters))
     try:
         plan = catalogue.plan_for(type_, parameters, media, others)
     except Problem as problem:

@@ -12,12 +12,19 @@ from jobs.execution import lane_work
 from jobs.housekeeping import clean
 from jobs.reconcile import reconcile
 from jobs.rollups import rollups_update
+from jobs.webhooks.sending import deliver
 
 
 @shared_task(name=dispatch.WORK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
 def work_task(*, lane: str, **_: object) -> bool:
     """A wake-up: looks into the lane once."""
     return lane_work(lane=lane)
+
+
+@shared_task(name=dispatch.DELIVER, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
+def deliver_task(**_: object) -> bool:
+    """A wake-up: sends what waits for one webhook."""
+    return deliver()
 
 
 @shared_task(name=dispatch.RECONCILE, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types

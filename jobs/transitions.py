@@ -20,10 +20,10 @@ from django.db.models.functions import Now
 from engine.fixes import fix_for
 from engine.types import MediaInfo, Plan
 from jobs.dispatch import wake_on_commit
-from jobs.events import JobEventType
 from jobs.models import SEQ_STRIDE, Job, Step
 from jobs.parts import job_parts_discard
 from jobs.publish import publish_on_commit
+from jobs.webhooks.events import EventType, event_record
 from problems import Problem
 from telemetry import tracing
 from telemetry.metrics import FAILURES, JOBS_FINISHED, RETRIES
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 LOG_BYTES = 64 * 1024
 
-_ENDED: dict[str, JobEventType] = {
+_ENDED: dict[str, EventType] = {
     Job.Status.COMPLETED: "job.completed",
     Job.Status.FAILED: "job.failed",
     Job.Status.CANCELLED: "job.cancelled",
@@ -170,6 +170,7 @@ def _end(locked: Locked, status: Job.Status) -> None:
             error_message=job.error_message,
         )
     publish_on_commit(_ENDED[status], job)
+    event_record(_ENDED[status], job)
     transaction.on_commit(lambda: _note_end(job), robust=True)
 
 

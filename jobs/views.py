@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import reswap, retarget, trigger_client_event
+from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
 from engine.types import MediaInfo
 from jobs import selectors, services, steering
 from jobs.forms import JobsFilter, OperationForm
 from jobs.models import Job
-from problems import Problem
+from jobs.pickers import Offers
+from problems import FieldError, Problem
 from users.form_problems import problem_show
+from users.models import User
 from users.viewer import viewer_of
 from videos.paging import page_of
+from videos.preset_selectors import preset_usable_for
 from videos.selectors import operation_get_for, video_get_for, videos_for
+from videos.services.assets import asset_take
+from videos.services.presets import preset_parameters
 
 PAGE_SIZE = 25
 RECENT_VIDEOS = 8
@@ -215,7 +223,9 @@ def _card(request: HttpRequest, operation_id: str) -> HttpResponse:
 def operation_plan(request: HttpRequest, video_id: str, type_: str) -> HttpResponse:
     """What would be done with what is filled in; nothing is started."""
     form = OperationForm(type_, None, request.POST)
-    context: dict[str, Any] = {"video_id": video_id}
+    context: dict[str, Any] = {"video_id": video_id, "awaits_upload": form.awaits_upload}
+    if form.awaits_upload:
+        return render(request, "jobs/plan.html", context)
     try:
         context["plan"] = services.operation_plan(
             viewer=viewer_of(request), video_id=video_id, type=type_, parameters=form.parameters()
@@ -230,15 +240,17 @@ def operation_plan(request: HttpRequest, video_id: str, type_: str) -> HttpRespo
 def operation_create(request: HttpRequest, video_id: str, type_: str) -> HttpResponse:
     """Start an operation, or find the equal one."""
     viewer = viewer_of(request)
-    form = OperationForm(type_, None, request.POST)
+    data = request.POST.copy()
+    form = OperationForm(type_, None, data, files=request.FILES)
     try:
+        _uploads_take(viewer, video_id, form, data)
         submission = services.operation_submit(
             viewer=viewer, video_id=video_id, type=type_, parameters=form.parameters()
         )
     except Problem as problem:
         if problem.code in {"not_found", "unknown_operation"}:
             raise
-        return _refused(request, video_id, type_, problem)
+        return _refused(request, video_id, type_, problem, data)
     text = "It is started." if submission.created else "You asked for exactly this before: here it is."
     if not _is_partial(request):
         messages.success(request, text)
@@ -247,12 +259,89 @@ def operation_create(request: HttpRequest, video_id: str, type_: str) -> HttpRes
     return _notice(render(request, "jobs/started.html", {"video": video, "type": type_}), "success", text)
 
 
-def _refused(request: HttpRequest, video_id: str, type_: str, problem: Problem) -> HttpResponse:
+def _uploads_take(viewer: User, video_id: str, form: OperationForm, data: QueryDict) -> None:
+    """Keep the small files that came with the form, and fill in their ids."""
+    uploads = form.uploads
+    if uploads:
+        video_get_for(viewer, video_id)
+    for name, upload in uploads.items():
+        try:
+            asset = asset_take(owner=viewer, pieces=upload.chunks(), filename=upload.name or "")
+        except Problem as problem:
+            text = f"{problem.detail} {problem.hint}"
+            error = FieldError(f"/parameters/{name}", problem.code, text)
+            raise Problem("invalid_parameters", errors=[error]) from problem
+        data[form.add_prefix(name)] = asset.pk
+
+
+def _refused(
+    request: HttpRequest, video_id: str, type_: str, problem: Problem, data: QueryDict
+) -> HttpResponse:
     video = video_get_for(viewer_of(request), video_id)
     media = None if video.media_info is None else MediaInfo.model_validate(video.media_info)
-    form = OperationForm(type_, media, request.POST)
+    form = OperationForm(type_, media, data, offers=Offers(viewer_of(request)))
     problem_show(form, problem)
     if not _is_partial(request):
         return render(request, "videos/video.html", {"video": video, "operation_form": form})
     response = render(request, "jobs/operation_form.html", {"video": video, "form": form})
     return reswap(retarget(response, f"#form-{type_}"), "outerHTML")
+
+
+# ------------------------------------------------------------------------------------------- presets
+
+
+@login_required
+@require_POST
+def preset_plan(request: HttpRequest, video_id: str) -> HttpResponse:
+    """What would be done with the chosen preset; nothing is started."""
+    viewer = viewer_of(request)
+    context: dict[str, Any] = {"by_preset": True}
+    try:
+        preset = preset_usable_for(viewer, request.POST.get("preset", ""))
+        context["plan"] = services.operation_plan(
+            viewer=viewer, video_id=video_id, type=preset.type, parameters=preset.parameters
+        )
+    except Problem as problem:
+        context["problem"] = problem
+    return render(request, "jobs/plan.html", context)
+
+
+@login_required
+@require_POST
+def preset_start(request: HttpRequest, video_id: str) -> HttpResponse:
+    """Start the chosen preset, or find the equal operation."""
+    viewer = viewer_of(request)
+    video = video_get_for(viewer, video_id)
+    chosen = request.POST.get("preset", "")
+    try:
+        preset = preset_usable_for(viewer, chosen)
+        submission = services.operation_submit(
+            viewer=viewer, video_id=video_id, type=preset.type, parameters=preset.parameters
+        )
+    except Problem as problem:
+        template = "jobs/preset_refused.html" if _is_partial(request) else "videos/video.html"
+        context = {"video": video, "preset_problem": problem, "preset_chosen": chosen}
+        return render(request, template, context)
+    text = "It is started." if submission.created else "You asked for exactly this before: here it is."
+    if not _is_partial(request):
+        messages.success(request, text)
+        return redirect("video", video_id)
+    return _notice(render(request, "jobs/preset_started.html", {"video": video}), "success", text)
+
+
+@login_required
+@require_POST
+def preset_draft(request: HttpRequest, video_id: str, type_: str) -> HttpResponse:
+    """Take what is filled in to the page that saves it under a name."""
+    viewer = viewer_of(request)
+    video = video_get_for(viewer, video_id)
+    data = request.POST.copy()
+    form = OperationForm(type_, None, data, files=request.FILES)
+    try:
+        _uploads_take(viewer, video_id, form, data)
+        parameters = preset_parameters(owner=viewer, type=type_, parameters=form.parameters())
+    except Problem as problem:
+        return _refused(request, video_id, type_, problem, data)
+    query = urlencode({"type": type_, "parameters": json.dumps(parameters), "video": video.id})
+    address = f"{reverse('preset-new')}?{query}"
+    return HttpResponseClientRedirect(address) if _is_partial(request) else redirect(address)

@@ -283,6 +283,27 @@ _MEDIA = (
         "Upload an mp4, mov, avi, webm, mkv, flv, ts, mpg, wmv, 3gp or ogv file.",
     ),
     Kind(
+        "not_an_asset",
+        422,
+        "Neither picture nor subtitles",
+        "The file is no picture and no file of subtitles that we can read.",
+        "Upload a png, jpg or webp picture, or subtitles as srt, vtt or ass.",
+    ),
+    Kind(
+        "subtitles_empty",
+        422,
+        "No subtitles",
+        "The file has no line of text with a time.",
+        "Check that it holds times and lines, and upload it again.",
+    ),
+    Kind(
+        "too_many_assets",
+        409,
+        "Too many files",
+        "You have {limit} pictures and files of subtitles, which is all there is room for.",
+        "Delete those you no longer need.",
+    ),
+    Kind(
         "unsupported_format",
         422,
         "Unsupported format",
@@ -375,6 +396,20 @@ _MEDIA = (
         "See the list at GET /api/v1/operations.",
     ),
     Kind(
+        "preset_disabled",
+        409,
+        "Preset switched off",
+        "This preset is switched off.",
+        "Switch it on, or choose another one.",
+    ),
+    Kind(
+        "too_many_presets",
+        409,
+        "Too many presets",
+        "You have {limit} presets, and that is the most.",
+        "Delete one that you do not need any more.",
+    ),
+    Kind(
         "video_not_ready",
         409,
         "Video not ready",
@@ -388,6 +423,23 @@ _MEDIA = (
         "Video not usable",
         "The video could not be read, so nothing can be made from it.",
         "Upload it again.",
+    ),
+)
+
+_WEBHOOKS = (
+    Kind(
+        "webhook_limit_reached",
+        409,
+        "Too many webhooks",
+        "There are {limit} webhooks already, and no more are allowed.",
+        "Delete one that is not needed.",
+    ),
+    Kind(
+        "webhook_is_off",
+        409,
+        "Webhook switched off",
+        "The webhook is switched off, so nothing is sent to it.",
+        "Switch it on first.",
     ),
 )
 
@@ -600,5 +652,5 @@ _JOBS = (
 )
 
 KINDS: dict[str, Kind] = {
-    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _MEDIA, _JOBS) for kind in group
+    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _MEDIA, _WEBHOOKS, _JOBS) for kind in group
 }

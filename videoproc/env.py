@@ -63,6 +63,29 @@ def names(name: str) -> list[str]:
     return [member.strip() for member in text(name).split(",") if member.strip()]
 
 
+def ports(name: str) -> list[int]:
+    """A comma-separated list of TCP ports."""
+    return [_port(name, member) for member in names(name)]
+
+
+def destinations(name: str) -> list[tuple[str, int]]:
+    """A comma-separated list of `host:port`; IPv6 addresses stand in brackets."""
+    found = []
+    for member in names(name):
+        host, _, port = member.rpartition(":")
+        host = host.strip("[]").lower()
+        if not host:
+            raise InvalidSetting(name, member, "host:port")
+        found.append((host, _port(name, port)))
+    return found
+
+
+def _port(name: str, value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= 65535:  # noqa: PLR2004 - the highest port there is
+        raise InvalidSetting(name, value, "a port from 1 to 65535")
+    return int(value)
+
+
 def folder(name: str, default: Path) -> Path:
     value = text(name)
     return Path(value).expanduser().resolve() if value else default

@@ -12,8 +12,8 @@ from django.contrib.auth.models import Group, Permission
 # By application and model; the words are those of Django's permissions (`view_job`).
 _SEEN = {
     "users": ("user", "tier"),
-    "videos": ("video", "upload", "operation", "output"),
-    "jobs": ("job", "step", "tierstorage"),
+    "videos": ("video", "upload", "operation", "output", "preset"),
+    "jobs": ("job", "step", "tierstorage", "webhook", "webhookdelivery"),
 }
 SUPPORT = frozenset(
     {f"{app}.view_{model}" for app, models in _SEEN.items() for model in models}
@@ -30,7 +30,11 @@ OPERATOR = SUPPORT | {
     "usersessions.delete_usersession",
     "videos.change_video",
     "videos.change_upload",
+    "videos.add_preset",
+    "videos.change_preset",
+    "videos.delete_preset",
     "jobs.change_job",
+    "jobs.change_webhook",
     "jobs.view_sitesettings",
     "jobs.change_sitesettings",
     "admin.view_logentry",

@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
+from engine import catalogue
+from problems import Problem
 from users.admin_base import ListAdmin
 from users.selectors import users_named
 from videos import storage
-from videos.models import Operation, Output, Upload, Video
+from videos.models import Operation, Output, Preset, Upload, Video
+from videos.names import name_clean
 from videos.selectors import videos_named
+from videos.services.presets import preset_parameters
 from videos.services.uploads import upload_discard
 from videos.services.videos import video_restore, video_trash
 
@@ -191,3 +196,73 @@ class OutputAdmin(MachineMade):
     @admin.display(description="size")
     def bytes(self, output: Output) -> str:
         return filesizeformat(output.size)
+
+
+class PresetAdminForm(forms.ModelForm[Preset]):
+    """The engine judges the parameters, as it does for the API."""
+
+    type = forms.ChoiceField(label="Operation")
+
+    class Meta:
+        model = Preset
+        fields: ClassVar = [
+            "name", "description", "purpose", "position", "type", "parameters", "enabled",
+        ]  # fmt: skip
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if isinstance(kind := self.fields.get("type"), forms.ChoiceField):  # none where it is only looked at
+            kind.choices = [(type_, operation.title) for type_, operation in catalogue.operations().items()]
+
+    def clean(self) -> dict[str, Any]:
+        found = super().clean() or self.cleaned_data
+        if name := found.get("name"):
+            found["name"] = name_clean(name)
+            others = Preset.objects.filter(owner=self.instance.owner, name__iexact=found["name"])
+            if not found["name"] or others.exclude(pk=self.instance.pk).exists():
+                self.add_error("name", "There is such a preset already, or it is empty.")
+        if {"type", "parameters"} <= set(found):
+            given = found["parameters"] or {}
+            if not isinstance(given, dict):
+                self.add_error("parameters", "Must be a JSON object.")
+                return found
+            try:
+                found["parameters"] = preset_parameters(
+                    owner=self.instance.owner, type=found["type"], parameters=given
+                )
+            except Problem as problem:
+                for fault in problem.errors:
+                    where = fault.pointer.removeprefix("/parameters").strip("/")
+                    self.add_error("parameters", f"{where}: {fault.detail}" if where else fault.detail)
+                if not problem.errors:
+                    self.add_error("parameters", problem.detail)
+        return found
+
+
+@admin.register(Preset)
+class PresetAdmin(ListAdmin):
+    """Those made here are the site's. Those of users can be looked at, changed and deleted."""
+
+    form = PresetAdminForm
+    list_display = ("name", "whose", "purpose", "type", "position", "enabled", "updated_at")
+    list_filter = (("owner", admin.EmptyFieldListFilter),)
+    list_select_related = ("owner",)
+    list_defer = ("parameters",)
+    search_fields = ("name",)
+    search_help_text = "An id, what the name of one of the site contains, or a user as in the other lists."
+    address_filters = ("owner",)
+    ordering = ("-id",)
+    fields = (
+        "id", "owner", "name", "description", "purpose", "position", "type", "parameters", "enabled",
+        "created_at", "updated_at",
+    )  # fmt: skip
+    readonly_fields = ("id", "owner", "created_at", "updated_at")
+
+    def search(self, rows: QuerySet[Preset], term: str) -> QuerySet[Preset]:
+        owners = list(users_named(term))
+        named = Preset.objects.filter(owner=None, name__icontains=term).values_list("pk", flat=True)
+        return rows.filter(Q(owner__in=owners) | Q(pk__in=list(named)))
+
+    @admin.display(description="owner")
+    def whose(self, preset: Preset) -> str:
+        return "the site" if preset.owner is None else str(preset.owner)

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from videos import api
+from videos import api, assets_api, preset_api
 
 urlpatterns = [
+    path("assets", assets_api.AssetsView.as_view(), name="api-assets"),
+    path("assets/<str:asset_id>", assets_api.AssetView.as_view(), name="api-asset"),
+    path("assets/<str:asset_id>/file", assets_api.AssetFileView.as_view(), name="api-asset-file"),
     path("me", api.MeView.as_view(), name="api-me"),
     path("me/statistics", api.MeStatisticsView.as_view(), name="api-me-statistics"),
     path("operations", api.CatalogueView.as_view(), name="api-catalogue"),
@@ -12,6 +15,8 @@ urlpatterns = [
     path(
         "outputs/<str:output_id>/files/<str:name>", api.OutputMemberView.as_view(), name="api-output-member"
     ),
+    path("presets", preset_api.PresetsView.as_view(), name="api-presets"),
+    path("presets/<str:preset_id>", preset_api.PresetView.as_view(), name="api-preset"),
     path("users/<str:user_id>/statistics", api.UserStatisticsView.as_view(), name="api-user-statistics"),
     path("videos", api.VideosView.as_view(), name="api-videos"),
     path("videos/counts", api.VideoCountsView.as_view(), name="api-videos-counts"),

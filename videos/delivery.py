@@ -13,7 +13,7 @@ from django.utils.http import content_disposition_header
 
 from problems import Problem
 from videos import storage
-from videos.models import Output, Video
+from videos.models import Asset, Output, Video
 from videos.names import download_name
 
 UNKNOWN_TYPE = "application/octet-stream"
@@ -109,6 +109,17 @@ def output_delivery(output: Output, *, inline: bool) -> Delivery:
         filename=output.filename,
         content_type=output.content_type,
         inline=inline and _may_show(output.content_type),
+    )
+
+
+def asset_delivery(asset: Asset) -> Delivery:
+    """Always to be saved, never to be shown."""
+    picture = asset.kind == Asset.Kind.PICTURE
+    return Delivery(
+        path=storage.asset_path(asset.pk),
+        filename=asset.filename,
+        content_type="image/png" if picture else "application/x-subrip",
+        inline=False,
     )
 
 

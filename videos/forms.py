@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import forms
 
-from videos.models import Video
+from videos.models import Preset, Video
 
 
 class LibraryFilter(forms.Form):
@@ -39,3 +39,13 @@ class LibraryFilter(forms.Form):
 
 class RenameForm(forms.Form):
     name = forms.CharField(max_length=255)
+
+
+class PresetForm(forms.Form):
+    """What people say of a preset; the operation itself is not typed again."""
+
+    name = forms.CharField(
+        max_length=80, widget=forms.TextInput(attrs={"placeholder": "such as Clips for the shop"})
+    )
+    description = forms.CharField(max_length=200, required=False)
+    purpose = forms.ChoiceField(choices=Preset.Purpose.choices, initial=Preset.Purpose.OTHER)

@@ -1,4 +1,4 @@
-"""Videos, unfinished uploads, the operations people asked for, and their outputs."""
+"""Videos, unfinished uploads, small files, the operations people asked for, and their outputs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from django.db import models
 from django.db.models.functions import Upper
 
 from users.ids import PublicIdField
+from videos.preset_models import Preset, ShippedPreset
+
+__all__ = ["Asset", "Operation", "Output", "Preset", "ShippedPreset", "Upload", "Video"]
 
 
 class Video(models.Model):
@@ -181,6 +184,40 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} of {self.video_id}"
+
+
+class Asset(models.Model):
+    """A small file that operations use: a picture, or subtitles. It is not what was sent, but made of it."""
+
+    class Kind(models.TextChoices):
+        PICTURE = "picture", "Picture"
+        SUBTITLES = "subtitles", "Subtitles"
+
+    id = PublicIdField(prefix="ast", primary_key=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assets", db_index=False
+    )
+    kind = models.CharField(max_length=12, choices=Kind)
+    filename = models.CharField(max_length=255, help_text="Name offered when downloading")
+    size = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    media_info = models.JSONField(help_text="engine.types.MediaInfo")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            # The lists to choose from, and the quota.
+            models.Index(fields=["owner", "-id"], name="asset_owner_newest"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["picture", "subtitles"]), name="asset_kind_known"
+            ),
+            models.CheckConstraint(condition=models.Q(size__gt=0), name="asset_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
 
 
 class Output(models.Model):

@@ -22,10 +22,10 @@ from engine.types import MediaInfo
 from problems import FieldError, Problem
 from users.ids import public_id_is_valid
 from users.models import User
-from videos.models import Operation, Output, Upload, Video
+from videos.models import Asset, Operation, Output, Upload, Video
 
 Viewer = User | AnonymousUser
-_Row = TypeVar("_Row", Video, Upload, Operation, Output)
+_Row = TypeVar("_Row", Asset, Video, Upload, Operation, Output)
 NAMED_MAX = 1000
 # A finished upload without its video means that its process ended in between.
 _STUCK_AFTER = timedelta(minutes=1)
@@ -106,6 +106,43 @@ def videos_held(*, owner: User, ids: Iterable[str]) -> dict[str, MediaInfo]:
     return {name: MediaInfo.model_validate(video.media_info) for name, video in found.items()}
 
 
+def assets_for(viewer: Viewer) -> QuerySet[Asset]:
+    """The viewer's small files; unordered."""
+    if not isinstance(viewer, User):
+        return Asset.objects.none()
+    return Asset.objects.filter(owner=viewer)
+
+
+def asset_get_for(viewer: Viewer, asset_id: str) -> Asset:
+    """Raises `not_found`."""
+    return _the_one(assets_for(viewer), "ast", asset_id)
+
+
+def assets_held(*, owner: User, ids: Iterable[str]) -> dict[str, MediaInfo]:
+    """What small files of this owner hold, by their ids: those that an operation speaks of.
+
+    Raises Problem invalid_parameters for one that is not there.
+    """
+    wanted = list(ids)
+    found = {asset.pk: asset for asset in assets_for(owner).filter(pk__in=wanted)} if wanted else {}
+    missing = [
+        FieldError("/parameters", "not_found", f"There is no file {name} of yours.")
+        for name in wanted
+        if name not in found
+    ]
+    if missing:
+        raise Problem("invalid_parameters", errors=missing)
+    return {name: MediaInfo.model_validate(asset.media_info) for name, asset in found.items()}
+
+
+def others_held(*, owner: User, ids: Iterable[str]) -> dict[str, MediaInfo]:
+    """What further videos and small files of this owner hold, by their ids. Raises as each does."""
+    names = list(ids)
+    assets = [name for name in names if name.startswith("ast_")]
+    videos = [name for name in names if not name.startswith("ast_")]
+    return videos_held(owner=owner, ids=videos) | assets_held(owner=owner, ids=assets)
+
+
 def upload_get_for(viewer: Viewer, upload_id: str) -> Upload:
     """Raises `not_found`."""
     if not isinstance(viewer, User):
@@ -180,13 +217,15 @@ def owner_statistics(user: User) -> OwnerStatistics:
 
 
 def storage_usage(user: User) -> int:
-    """Bytes that count against the quota: originals, results, and what unfinished uploads announced."""
+    """Bytes that count against the quota: originals, results, small files, and what uploads announced."""
     videos = Video.objects.filter(owner=OuterRef("pk"), deleted_at=None)
     outputs = Output.objects.filter(operation__video__owner=OuterRef("pk"), operation__video__deleted_at=None)
     uploads = Upload.objects.filter(owner=OuterRef("pk"), video=None)
+    assets = Asset.objects.filter(owner=OuterRef("pk"))
     totals = User.objects.filter(pk=user.pk).annotate(
         total=_sum_of(videos, "owner", F("size"))
         + _sum_of(outputs, "operation__video__owner", F("size"))
+        + _sum_of(assets, "owner", F("size"))
         + _sum_of(uploads, "owner", Coalesce("length", "offset"))
     )
     return int(totals.values_list("total", flat=True).get())

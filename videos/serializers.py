@@ -14,7 +14,7 @@ from rest_framework import serializers
 from problems import kind_for
 from users.models import User
 from users.serializers import UserSerializer
-from videos.models import Operation, Output, Upload, Video
+from videos.models import Asset, Operation, Output, Upload, Video
 from videos.selectors import storage_usage, videos_for
 
 API = "/api/v1"
@@ -76,6 +76,18 @@ class OutputSerializer(_Addressed, serializers.ModelSerializer[Output]):
     @extend_schema_field(OpenApiTypes.URI)
     def get_url(self, output: Output) -> str:
         return self.address(f"/outputs/{output.pk}/file")
+
+
+class AssetSerializer(_Addressed, serializers.ModelSerializer[Asset]):
+    file_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Asset
+        fields = ("id", "kind", "filename", "size", "sha256", "media_info", "file_url", "created_at")
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_file_url(self, asset: Asset) -> str:
+        return self.address(f"/assets/{asset.pk}/file")
 
 
 class VideoSerializer(_Addressed, serializers.ModelSerializer[Video]):

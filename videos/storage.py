@@ -5,6 +5,7 @@
     videos/<vid_id>/thumbnail.jpg
     outputs/<out_id>/file       a published result
     outputs/<out_id>/files/…    the other files of a result that is a folder, such as a stream
+    assets/<ast_id>/file        a picture or subtitles that operations use
     work/…                      scratch of running jobs, not ours
 
 All of it is on one file system, so a move is a rename: a file is at one place or at the other, whole.
@@ -17,16 +18,18 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
 
 from engine.types import MEMBERS
 from problems import Problem
+from users.ids import public_id_new
 
 _FOLDER_MODE = 0o750
 _FILE_MODE = 0o640
-_NAME = re.compile(r"(?:upl|vid|out)_[0-9a-f]{32}")
+_NAME = re.compile(r"(?:upl|vid|out|ast)_[0-9a-f]{32}")
 _MEMBER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\.[a-z0-9]{1,8}")
 
 
@@ -44,6 +47,27 @@ def thumbnail_path(video_id: str) -> Path:
 
 def output_path(output_id: str) -> Path:
     return _folder("outputs") / _checked(output_id) / "file"
+
+
+def asset_path(asset_id: str) -> Path:
+    return _folder("assets") / _checked(asset_id) / "file"
+
+
+def held_path(public_id: str) -> Path:
+    """Where the bytes of a video or a small file are."""
+    return asset_path(public_id) if public_id.startswith("ast_") else source_path(public_id)
+
+
+@contextmanager
+def asset_scratch() -> Iterator[Path]:
+    """A folder to make a small file in, gone at the end; after a crash the sweep takes it."""
+    folder = asset_path(public_id_new("ast")).parent
+    _make_folder(folder.parent)
+    folder.mkdir(mode=_FOLDER_MODE)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def output_member_path(output_id: str, name: str) -> Path:
@@ -112,6 +136,10 @@ def output_discard(output_id: str) -> None:
     shutil.rmtree(output_path(output_id).parent, ignore_errors=True)
 
 
+def asset_discard(asset_id: str) -> None:
+    shutil.rmtree(asset_path(asset_id).parent, ignore_errors=True)
+
+
 def room_check(needed: int) -> None:
     """Raises `storage_full` where writing `needed` more bytes would eat into the disk's reserve."""
     _make_folder(_folder("uploads"))
@@ -132,7 +160,7 @@ def room() -> tuple[int, int]:
 
 
 def entries(kind: str, *, untouched_since: float) -> Iterator[str]:
-    """Names (ids) below `uploads`, `videos` or `outputs` last changed before this Unix time."""
+    """Names (ids) below `uploads`, `videos`, `outputs` or `assets` last changed before this Unix time."""
     try:
         listing = os.scandir(_folder(kind))
     except FileNotFoundError:

@@ -38,7 +38,7 @@ class PipelineStep(BaseModel):
         possible = sorted(
             name
             for name, operation in catalogue.operations().items()
-            if name != _TYPE and operation.others is None
+            if name != _TYPE and (operation.others is None or operation.others_optional)
         )
         if type_ not in possible:
             known = ", ".join(possible)
@@ -52,7 +52,10 @@ class PipelineStep(BaseModel):
         if operation is None:
             return parameters
         # Its errors keep their places: pydantic puts them below this one.
-        return catalogue.normalised(operation.Parameters.model_validate(parameters))
+        wish = operation.Parameters.model_validate(parameters)
+        if operation.others is not None and operation.others(wish):
+            raise PydanticCustomError("not_wanted", "A step cannot use other videos or files.")
+        return catalogue.normalised(wish)
 
 
 class PipelineParameters(Parameters):

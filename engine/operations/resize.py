@@ -25,7 +25,7 @@ class Background(StrEnum):
 
 
 class ResizeParameters(Parameters):
-    """At least one side is needed; the other then follows the shape of the picture."""
+    """One side is needed at least; the other then follows the shape of the picture."""
 
     width: Pixels | None = Field(
         default=None,
@@ -37,6 +37,12 @@ class ResizeParameters(Parameters):
         default=None,
         title="Height",
         description="Height in pixels. Odd numbers are made even.",
+        examples=[720],
+    )
+    short_side: Pixels | None = Field(
+        default=None,
+        title="Short side",
+        description="Or: the shorter side in pixels. 720 is 1280x720 for a wide video, 720x1280 upright.",
         examples=[720],
     )
     fit: Fit = Field(
@@ -70,8 +76,11 @@ class ResizeParameters(Parameters):
 
     @model_validator(mode="after")
     def _needs_a_side(self) -> Self:
-        if self.width is None and self.height is None:
-            raise PydanticCustomError("required", "Give a width, a height or both.")
+        if self.short_side is not None:
+            if self.width is not None or self.height is not None:
+                raise PydanticCustomError("conflict", "Give a short side, or width and height, not both.")
+        elif self.width is None and self.height is None:
+            raise PydanticCustomError("required", "Give a width, a height or both, or a short side.")
         if self.fit is Fit.PAD and (self.width is None or self.height is None):
             raise PydanticCustomError("required", "To pad, give a width and a height.")
         return self
@@ -80,10 +89,14 @@ class ResizeParameters(Parameters):
 def _plan(parameters: ResizeParameters, media: MediaInfo) -> Plan:
     stream = main_video(media)
     container = VIDEO_CONTAINERS.get(media.container, VIDEO_CONTAINERS["mp4"])
+    width, height = parameters.width, parameters.height
+    if parameters.short_side is not None:
+        wide = stream.display_width >= stream.display_height
+        width, height = (None, parameters.short_side) if wide else (parameters.short_side, None)
     geometry = fitted(
         stream,
-        width=parameters.width,
-        height=parameters.height,
+        width=width,
+        height=height,
         fit=parameters.fit,
         upscale=parameters.upscale,
     )
@@ -113,6 +126,7 @@ def _summary(parameters: ResizeParameters, before: tuple[int, int], size: tuple[
     text = f"From {before[0]}x{before[1]} to {width}x{height}"
     asked = (parameters.width or width, parameters.height or height)
     larger = asked[0] > before[0] + 1 or asked[1] > before[1] + 1
+    larger = larger or (parameters.short_side or 0) > min(before) + 1
     if parameters.fit is Fit.PAD:
         larger = asked[0] > width + 1
     return f"{text}; the source is not enlarged." if larger and not parameters.upscale else f"{text}."

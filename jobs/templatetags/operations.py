@@ -12,10 +12,16 @@ from engine.types import MediaInfo, Plan, Verification
 from jobs import selectors
 from jobs.forms import OperationForm
 from jobs.models import Job
+from jobs.pickers import Offers
 from problems import Kind, kind_for
-from videos.models import Operation, Video
+from users.ids import public_id_is_valid
+from users.viewer import viewer_of
+from videos.models import Operation, Preset, Video
+from videos.preset_selectors import presets_offered
 
 register = template.Library()
+
+_NAMED = {"vid": "another video", "ast": "a file of yours"}
 
 
 @register.simple_tag
@@ -41,13 +47,13 @@ def job_icon(type_: str) -> str:
 
 
 @register.filter
-def parameter_words(operation: Operation) -> str:
+def parameter_words(operation: Operation | Preset) -> str:
     """`Width 1280 · Fit contain`: the parameters with their titles."""
     return " · ".join(f"{title} {value}" for title, value in parameter_pairs(operation))
 
 
 @register.filter
-def parameter_pairs(operation: Operation | None) -> list[tuple[str, str]]:
+def parameter_pairs(operation: Operation | Preset | None) -> list[tuple[str, str]]:
     """Titles and values of the parameters, in the order of their declaration; a plain no is left out."""
     if operation is None:
         return []
@@ -69,7 +75,10 @@ def _words(value: Any) -> str:
         return ", ".join(map(_words, value))
     if isinstance(value, dict):
         return job_title(value["type"]) if "type" in value else ", ".join(map(str, value.values()))
-    return "yes" if value is True else str(value)
+    text = "yes" if value is True else str(value)
+    # Nobody knows a video by its id.
+    prefix = text[:3]
+    return _NAMED[prefix] if prefix in _NAMED and public_id_is_valid(prefix, text) else text
 
 
 @register.filter
@@ -125,7 +134,41 @@ def operations_list(context: template.Context, video: Video, swap: bool = False)
 def fresh_form(context: template.Context, video: Video, type_: str) -> dict[str, Any]:
     """An empty form in place of one that was just sent."""
     media = MediaInfo.model_validate(video.media_info)
-    return {"video": video, "form": OperationForm(type_, media), "csrf_token": context.get("csrf_token")}
+    form = OperationForm(type_, media, offers=Offers(video.owner))
+    return {"video": video, "form": form, "csrf_token": context.get("csrf_token")}
+
+
+_PURPOSE_ICONS = {
+    Preset.Purpose.WATCHING: "monitor-play",
+    Preset.Purpose.SHARING: "send",
+    Preset.Purpose.LISTENING: "headphones",
+    Preset.Purpose.KEEPING: "archive",
+    Preset.Purpose.STREAMING: "radio",
+    Preset.Purpose.OTHER: "wand-sparkles",
+}
+
+
+@register.filter
+def purpose_icon(preset: Preset) -> str:
+    """The icon of what a preset is for."""
+    return _PURPOSE_ICONS[Preset.Purpose(preset.purpose)]
+
+
+@register.inclusion_tag("jobs/preset_form.html", takes_context=True)
+def preset_form(context: template.Context, video: Video) -> dict[str, Any]:
+    """The presets by purpose, to choose one. One that was just refused stays chosen and says why."""
+    offered = presets_offered(viewer_of(context["request"]))
+    return {
+        "video": video,
+        "groups": [
+            (purpose.label, found)
+            for purpose in Preset.Purpose
+            if (found := [preset for preset in offered if preset.purpose == purpose])
+        ],
+        "problem": context.get("preset_problem"),
+        "chosen": context.get("preset_chosen"),
+        "csrf_token": context.get("csrf_token"),
+    }
 
 
 @register.inclusion_tag("jobs/operations_panel.html", takes_context=True)
@@ -133,9 +176,19 @@ def operations_panel(context: template.Context, video: Video) -> dict[str, Any]:
     """A form for each operation there is. One that was just refused keeps what was typed."""
     media = MediaInfo.model_validate(video.media_info)
     refused = context.get("operation_form")
+    offers = Offers(video.owner)
     forms = [
-        refused if refused is not None and refused.type == type_ else OperationForm(type_, media)
+        refused
+        if refused is not None and refused.type == type_
+        else OperationForm(type_, media, offers=offers)
         for type_, operation in catalogue.operations().items()
         if operation.form
     ]
-    return {"video": video, "forms": forms, "csrf_token": context.get("csrf_token")}
+    return {
+        "video": video,
+        "forms": forms,
+        "csrf_token": context.get("csrf_token"),
+        "request": context["request"],
+        "preset_problem": context.get("preset_problem"),
+        "preset_chosen": context.get("preset_chosen"),
+    }

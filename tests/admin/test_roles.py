@@ -57,6 +57,8 @@ PAGES = {
     "": (200, 200),
     "jobs/job/": (200, 200),
     "videos/video/": (200, 200),
+    "videos/preset/": (200, 200),
+    "videos/preset/add/": (403, 200),
     "users/user/": (200, 200),
     "users/user/add/": (403, 200),
     "users/tier/free/change/": (200, 200),

@@ -32,6 +32,8 @@ PRIVATE = {
     "jobs": "/jobs/",
     "jobs-no-match": "/jobs/?status=cancelled&type=thumbnail&page=9",
     "account": "/account/",
+    "presets": "/presets/",
+    "preset-new": "/presets/new/?type=resize&parameters=%7B%22short_side%22:480%7D",
     "not-found": "/nothing-here/",
     "api-docs": "/api/docs",
 }

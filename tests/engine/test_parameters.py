@@ -58,6 +58,7 @@ def test_a_nonsense_width_is_refused(width: object, code: str) -> None:
     ("type_", "raw", "expected"),
     [
         ("resize", {}, {"/parameters": "required"}),
+        ("resize", {"short_side": 720, "height": 720}, {"/parameters": "conflict"}),
         ("resize", {"width": 640, "colour": "red"}, {"/parameters/colour": "unknown"}),
         ("resize", {"width": 640, "a/b~c": 1}, {"/parameters/a~1b~0c": "unknown"}),
         ("resize", {"width": 640, "fit": "squeeze"}, {"/parameters/fit": "not_a_choice"}),

@@ -138,6 +138,9 @@ def test_flash_video_holds_one_sound_track() -> None:
         ({"width": 3840, "upscale": True}, (3840, 2160)),
         ({"width": 4000, "height": 4000, "fit": "cover"}, (1080, 1080)),
         ({"width": 4000, "height": 500, "fit": "stretch"}, (1920, 500)),
+        ({"short_side": 720}, (1280, 720)),
+        ({"short_side": 2160}, (1920, 1080)),
+        ({"short_side": 2160, "upscale": True}, (3840, 2160)),
     ],
 )
 def test_sizes_fit(raw: dict[str, object], expected: tuple[int, int]) -> None:
@@ -147,6 +150,8 @@ def test_sizes_fit(raw: dict[str, object], expected: tuple[int, int]) -> None:
 def test_a_turned_picture_is_sized_as_it_is_seen() -> None:
     source = media(video=(PICTURE.model_copy(update={"rotation": 270}),))
     assert size(planned("resize", source, height=960)) == (540, 960)
+    assert size(planned("resize", source, short_side=720)) == (720, 1280)
+    assert "the source is not enlarged" in planned("resize", source, short_side=2160).summary
 
 
 def test_wide_pixels_are_made_square() -> None:

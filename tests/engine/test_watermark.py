@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from engine.catalogue import parameters_for, plan_for
+from engine.control import Control
+from engine.execute import execute
+from engine.probe import probe
+from engine.small_files import SmallFile, small_file_intake
+from engine.types import SOURCE, Limits, MediaInfo, VideoStream
+from engine.whitelist import UPLOADS
 from problems import Problem
-from tests.engine.clips import H264, Clips
+from tests.engine.clips import H264, Clips, ffmpeg
 from tests.engine.conftest import Perform
 from tests.engine.results import frames, only
 from tests.engine.test_parameters import refusals
 from tests.engine.test_plans import media, planned
+
+MARK = "ast_" + "1" * 32
 
 
 def grey(clips: Clips) -> Path:
@@ -112,6 +122,8 @@ def test_a_long_text_is_made_to_fit(clips: Clips, perform: Perform) -> None:
         ({"text": "x", "size": 51}, {"/parameters/size": "too_large"}),
         ({"text": "x", "opacity": 0}, {"/parameters/opacity": "too_small"}),
         ({"text": "x", "start": 3, "end": 2}, {"/parameters/end": "too_small"}),
+        ({"text": "x", "image": MARK}, {"/parameters/text": "not_wanted"}),
+        ({"image": "ast_../../etc"}, {"/parameters/image": "not_a_choice"}),
     ],
 )
 def test_nonsense_is_pointed_at(raw: dict[str, object], expected: dict[str, str]) -> None:
@@ -121,4 +133,73 @@ def test_nonsense_is_pointed_at(raw: dict[str, object], expected: dict[str, str]
 def test_a_time_after_the_end_does_not_fit() -> None:
     with pytest.raises(Problem) as caught:
         planned("watermark", media(), text="x", start=61)
+    assert caught.value.code == "parameters_do_not_fit"
+
+
+# ------------------------------------------------------------------------------------------- with a picture
+
+
+def logo(tmp_path: Path) -> SmallFile:
+    """A white square, the left half of it transparent."""
+    path = tmp_path / "logo.png"
+    half = "color=white:s=80x80,format=rgba,geq=r=255:g=255:b=255:a='if(lt(X,40),0,255)'"
+    ffmpeg("-f", "lavfi", "-i", half, "-frames:v", "1", "-f", "image2", path)
+    work = tmp_path / "small"
+    work.mkdir()
+    return small_file_intake(path, work, control=Control())
+
+
+def marked(wish: Mapping[str, object], source: Path, mark: SmallFile, tmp_path: Path) -> list[bytes]:
+    held = probe(source, reading=UPLOADS, limits=Limits(), control=Control()).media
+    plan = plan_for(
+        "watermark", parameters_for("watermark", {"image": MARK, **wish}), held, {MARK: mark.media}
+    )
+    assert plan.others == {MARK}
+    result = execute(
+        plan,
+        0,
+        sources={SOURCE: source, MARK: mark.path},
+        work_dir=tmp_path / "work",
+        limits=Limits(),
+        on_progress=lambda _: None,
+        control=Control(),
+    )
+    return looks(only(result).path)
+
+
+@pytest.mark.parametrize(
+    ("position", "column", "row"),
+    [("top_left", 5, 5), ("center", 39, 18), ("bottom_right", 73, 31)],
+)
+def test_a_picture_is_laid_over(clips: Clips, tmp_path: Path, position: str, column: int, row: int) -> None:
+    wish = {"position": position, "size": 33, "margin": 10, "opacity": 100}
+    picture = marked(wish, grey(clips), logo(tmp_path), tmp_path)[5]
+    points = drawn(picture)
+    # A third of the height is 18 of 54 rows; only the right half of the square is to be seen.
+    assert (min(x for x, _ in points), max(x for x, _ in points)) == pytest.approx(
+        (column + 9, column + 17), abs=1
+    )
+    assert (min(y for _, y in points), max(y for _, y in points)) == pytest.approx((row, row + 17), abs=1)
+    assert max(picture) > 245
+
+
+def test_a_picture_fades_comes_and_goes(clips: Clips, tmp_path: Path) -> None:
+    wish = {"position": "center", "size": 50, "opacity": 50, "start": 0.5, "end": 1.2}
+    pictures = marked(wish, grey(clips), logo(tmp_path), tmp_path)
+    assert [bool(drawn(picture)) for picture in pictures] == [5 <= number < 12 for number in range(20)]
+    assert max(pictures[7]) == pytest.approx((128 + 255) / 2, abs=8)
+
+
+def test_a_wide_picture_is_made_to_fit(tmp_path: Path) -> None:
+    mark = MediaInfo(
+        container="png",
+        format_names=("png_pipe",),
+        duration=0,
+        size=1,
+        video=(VideoStream(index=0, codec="png", width=2000, height=100),),
+    )
+    wish = parameters_for("watermark", {"image": MARK, "size": 20})
+    assert "smaller than asked so that it fits" in plan_for("watermark", wish, media(), {MARK: mark}).summary
+    with pytest.raises(Problem) as caught:
+        plan_for("watermark", wish, media(), {MARK: media()})
     assert caught.value.code == "parameters_do_not_fit"

@@ -24,6 +24,7 @@ from jobs.models import Job
 from jobs.services import operation_submit
 from tests.jobs.web import Site
 from tests.jobs.worker import Worker
+from tests.receiver import Receiver, receiving
 from users.models import User
 from videoproc.env import RedisAddress
 from videos.models import Video
@@ -172,6 +173,14 @@ def start_worker(worker_environment: dict[str, str], tmp_path: Path) -> Iterator
     yield start
     for worker in started:
         worker.destroy()
+
+
+@pytest.fixture
+def receiver(settings: Settings) -> Iterator[Receiver]:
+    """Takes what webhooks send. The administrator vouches for it, as for a program on the same machine."""
+    with receiving() as made:
+        settings.OUTBOUND_TRUSTED = [("127.0.0.1", made.port)]
+        yield made
 
 
 @pytest.fixture

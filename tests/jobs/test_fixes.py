@@ -40,12 +40,12 @@ def test_a_failed_job_proposes_what_would_work(alice: User, failed: Job) -> None
     assert error["code"] == "copy_impossible"
     assert error["fix"] == {
         "type": "convert",
-        "parameters": {"format": "mkv", "quality": "medium"},
+        "parameters": {"format": "mkv", "quality": "medium", "preset": "medium"},
         "words": "Encode the picture instead of copying it",
     }
     started = job_fix(viewer=alice, job_id=failed.id)
     assert started.created
-    assert started.operation.parameters == {"format": "mkv", "quality": "medium"}
+    assert started.operation.parameters == {"format": "mkv", "quality": "medium", "preset": "medium"}
     assert lane_work(lane="encode")
     done = Job.objects.get(operation=started.operation)
     assert done.status == "completed"
@@ -74,7 +74,7 @@ def test_a_refused_wish_says_what_would_fit(client: Client, alice: User, video: 
     with pytest.raises(Problem) as caught:
         operation_plan(viewer=alice, video_id=video.id, type="crop", parameters=wish)
     assert caught.value.code == "parameters_do_not_fit"
-    assert caught.value.data["fix"]["parameters"] == {"width": 320, "height": 100}
+    assert caught.value.data["fix"]["parameters"] == {"width": 320, "height": 100, "auto": False}
     client.force_login(alice)
     address = reverse("operation-plan", kwargs={"video_id": video.id, "type_": "crop"})
     sent = {f"crop-{name}": value for name, value in wish.items()}

@@ -25,8 +25,9 @@ from jobs.services import operation_submit, sample_submit
 from jobs.steering import job_pause
 from users.models import Tier, User
 from users.services import token_create
-from videos.models import Operation, Output, Video
+from videos.models import Operation, Output, Preset, Video
 from videos.services.imports import video_import
+from videos.services.presets import preset_create
 from videos.services.uploads import upload_advance, upload_create
 from videos.services.videos import video_trash
 from videos.storage import upload_path
@@ -75,6 +76,9 @@ def site(alice: User, bob: User, clip: Clip, tmp_path: Path) -> None:
     Tier.objects.filter(name="pro").update(storage_bytes=123456789)
     User.objects.filter(pk=bob.pk).update(tier="pro", first_name='Bøb \\n "x"', concurrent_jobs_override=7)
     token_create(user=alice, name="script")
+    preset_create(owner=bob, name="Bøb's", type="resize", parameters={"width": 80})
+    Preset.objects.get(name="Archive").delete()
+    Preset.objects.filter(name="Streaming").update(name="Streams", parameters={"segment_seconds": 6})
     first = video_of(alice, clip, "日本の夏 \\ \t 🎆", tmp_path)
     operation_submit(viewer=alice, video_id=first.id, type="extract_audio", parameters={"format": "aac"})
     operation_submit(viewer=alice, video_id=first.id, type="convert", parameters={"format": "mkv"})

@@ -16,7 +16,7 @@ from tests.moving.conftest import Manage, contents, empty
 from users.models import ApiToken, Tier, User
 from users.selectors import user_by_credentials
 from videoproc.moving.tables import LEFT_OUT, TABLES
-from videos.models import Output, Video
+from videos.models import Output, Preset, Video
 from videos.storage import output_path
 
 
@@ -44,6 +44,8 @@ def test_a_round_trip_is_equal(site: None, manage: Manage, media: Path, tmp_path
     manage("export_data", tmp_path / "again")
     assert contents(tmp_path / "again") == contents(tmp_path / "out")
     assert Tier.objects.get(name="pro").storage_bytes == 123456789
+    assert Preset.objects.filter(owner__username="bob", name="Bøb's").exists()
+    assert not Preset.objects.filter(name__in=["Archive", "Streaming"]).exists()
 
     before = manage("import_data", tmp_path / "out")
     assert "videos: 0 imported, 4 here already, 0 left out" in before
@@ -71,6 +73,8 @@ def test_into_a_site_with_people(
     assert User.objects.get(pk=other.pk).username == "ALICE"
     assert Tier.objects.get(name="pro").storage_bytes != 123456789
     assert Video.objects.filter(owner=alice).count() == 1
+    assert set(Preset.objects.filter(owner=None).values_list("name", flat=True)) >= {"Archive", "Streaming"}
+    assert Preset.objects.filter(name="Bøb's").count() == 1
 
 
 def test_what_is_not_whole_is_refused_or_named(

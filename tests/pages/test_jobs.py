@@ -60,7 +60,7 @@ def test_the_plan_is_shown_before_anything_starts(browser: Client, video: Video)
 
 def test_a_plan_that_cannot_be_says_why(browser: Client, video: Video) -> None:
     page = browser.post(_address("operation-plan", video), {}, headers=HTMX).content.decode()
-    assert "Give a width, a height or both." in page
+    assert "Give a width, a height or both, or a short side." in page
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "services.md"
 MARK = "<!-- From here on made by `python -m tests.videoproc.services_reference` -->\n"
 ROOMS = ("users", "videos", "jobs")
 # Modules and packages of a room that hold what others may call.
-KINDS = ("selectors", "statistics", "services", "steering")
+KINDS = ("selectors", "preset_selectors", "statistics", "services", "steering")
 
 
 def modules(room: str) -> Iterator[Path]:

@@ -90,3 +90,17 @@ def test_http_url_refuses_what_is_no_origin(monkeypatch: pytest.MonkeyPatch, val
     monkeypatch.setenv("URL", value)
     with pytest.raises(env.InvalidSetting):
         env.http_url("URL", "http://127.0.0.1")
+
+
+def test_destinations_are_hosts_with_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TO", "Hooks.internal:9000, [::1]:443,")
+    assert env.destinations("TO") == [("hooks.internal", 9000), ("::1", 443)]
+    monkeypatch.setenv("PORTS", "8080, 9443")
+    assert env.ports("PORTS") == [8080, 9443]
+
+
+@pytest.mark.parametrize("value", ["host", ":80", "host:", "host:0", "host:65536", "host:http"])
+def test_destinations_refuse_nonsense(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TO", value)
+    with pytest.raises(env.InvalidSetting, match="TO="):
+        env.destinations("TO")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 import sys
 import threading
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
 from django.http import HttpRequest
@@ -128,6 +130,8 @@ def test_a_sign_in_leaves_no_secret_in_the_log(alice: User, caplog: pytest.LogCa
 
 
 def test_servers_write_no_addresses_of_their_own() -> None:
+    # Again, because a server of another test brings its own.
+    logging.config.dictConfig(settings.LOGGING)
     access = logging.getLogger("uvicorn.access")
     assert not access.propagate
     assert not access.isEnabledFor(logging.ERROR)

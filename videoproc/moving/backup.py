@@ -20,7 +20,7 @@ from videoproc.moving.collecting import OnProgress, collect, note_wanted
 from videoproc.moving.database import DUMP, dump, load
 from videoproc.moving.exporting import snapshot_begin
 from videoproc.moving.manifest import MovingRefused
-from videos.models import Output, Upload, Video
+from videos.models import Asset, Output, Upload, Video
 from videos.storage import adopt
 
 KEY = "secret_key"
@@ -122,6 +122,8 @@ def _drop_rows_without_files(gone: list[str]) -> None:
             Video.objects.filter(pk=owner).delete()
         elif kind == "outputs":
             Output.objects.filter(pk=owner).delete()
+        elif kind == "assets":
+            Asset.objects.filter(pk=owner).delete()
         else:
             Upload.objects.filter(pk=owner).delete()
 

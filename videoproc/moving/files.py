@@ -13,8 +13,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
-from videos.models import Output, Upload, Video
-from videos.storage import output_path, source_path, thumbnail_path, upload_path
+from videos.models import Asset, Output, Upload, Video
+from videos.storage import asset_path, output_path, source_path, thumbnail_path, upload_path
 
 _BLOCK = 1024**2
 LIST = "files.jsonl"
@@ -70,12 +70,15 @@ def files_of_output(row: Mapping[str, Any]) -> Iterator[Named]:
 
 
 def files_named(*, uploads: bool) -> Iterator[Named]:
-    """Every file that the rows of this transaction name, videos before outputs, each in order of ids."""
+    """Every file that the rows of this transaction name: videos, outputs, assets, each in order of ids."""
     videos = Video.objects.order_by("pk").values("id", "status", "size", "sha256", "has_thumbnail")
     for video in videos.iterator(chunk_size=2000):
         yield from files_of_video(video)
     for output in Output.objects.order_by("pk").values("id", "size", "sha256").iterator(chunk_size=2000):
         yield from files_of_output(output)
+    for asset in Asset.objects.order_by("pk").values("id", "size", "sha256").iterator(chunk_size=2000):
+        asset_id = str(asset["id"])
+        yield Named(asset_id, _below(asset_path(asset_id)), asset["size"], asset["sha256"])
     if uploads:
         open_uploads = Upload.objects.filter(video=None).order_by("pk")
         for upload in open_uploads.values("id", "offset").iterator(chunk_size=2000):
@@ -90,6 +93,8 @@ def is_named_still(named: Named) -> bool:
         return Upload.objects.filter(pk=named.owner, video=None, reserved_video_id=None).exists()
     if kind == "out":
         return Output.objects.filter(pk=named.owner).exists()
+    if kind == "ast":
+        return Asset.objects.filter(pk=named.owner).exists()
     refused = Q(status=Video.Status.FAILED, size=0)
     return Video.objects.filter(pk=named.owner).exclude(refused).exists()
 

@@ -21,7 +21,8 @@ from videoproc.moving import files, manifest
 from videoproc.moving.collecting import OnProgress
 from videoproc.moving.manifest import MovingRefused
 from videoproc.moving.tables import TABLES, Table
-from videos.models import Output, Video
+from videos.models import Asset, Output, Preset, ShippedPreset, Video
+from videos.site_presets import presets_ensure
 from videos.storage import adopt
 
 _BATCH = 500
@@ -85,10 +86,15 @@ class _Import:
         self._fresh = not (Video.objects.exists() or Job.objects.exists())
 
     def run(self) -> None:
+        if self._fresh and Preset._meta.db_table in self._rows:  # noqa: SLF001 - Django documents it
+            # The site's presets come as they were changed there, under the ids they had.
+            Preset.objects.filter(owner=None).delete()
+            ShippedPreset.objects.all().delete()
         prepare: Mapping[type, Callable[[Row], Row | None]] = {
             User: self._user,
             Video: self._video,
             Output: self._with_files,
+            Asset: self._with_files,
         }
         for table in TABLES:
             part = self._rows.get(table.name)
@@ -102,6 +108,7 @@ class _Import:
                     self._brought.notes.append(note)
                 continue
             self._table(table, part, prepare.get(table.model, lambda row: row))
+        presets_ensure()
 
     def _table(self, table: Table, part: Mapping[str, Any], prepare: Callable[[Row], Row | None]) -> None:
         name, total, done = part["file"].removesuffix(".jsonl"), part["rows"], 0
@@ -181,13 +188,13 @@ def _insert(table: Table, rows: list[Row], *, replace: bool) -> tuple[int, int]:
                 row[name] = row[name].partition("_")[2]
     columns = [quote(name) for name in table.columns()]
     conditions, values = ["true"], dict(zip(columns, (f"r.{name}" for name in columns), strict=True))
-    for child, parent, key, may_be_empty in table.references():
+    for child, parent, key, may_be_empty, goes_with_it in table.references():
         name = quote(child)
         there = f"EXISTS (SELECT 1 FROM {quote(parent)} p WHERE p.{quote(key)} = r.{name})"  # noqa: S608 - our names
-        if may_be_empty:
+        if not goes_with_it:
             values[name] = f"CASE WHEN {there} THEN r.{name} END"
         else:
-            conditions.append(there)
+            conditions.append(f"(r.{name} IS NULL OR {there})" if may_be_empty else there)
     rows_given = f"json_populate_recordset(NULL::{quote(table.name)}, %s::json) r"
     source = f"FROM {rows_given} WHERE {' AND '.join(conditions)}"
     action = "DO NOTHING"

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from django.db import connection
-from django.db.models import Field, ForeignKey, Model
+from django.db.models import CASCADE, Field, ForeignKey, Model
 
 from jobs.models import Job, Rollup, RollupProgress, RollupTouch, Step
 from jobs.site_models import SiteSettings, TierStorage
+from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
 from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
 from videoproc.legacy.models import LegacyRecord
-from videos.models import Operation, Output, Upload, Video
+from videos.models import Asset, Operation, Output, Preset, ShippedPreset, Upload, Video
 
 # What runs now begins anew elsewhere: its scratch stays behind, and nobody there holds its lease.
 _LIVE = "(SELECT j.status FROM jobs_job j WHERE j.id = t.job_id AND j.finished_at IS NULL)"
@@ -62,13 +63,15 @@ class Table:
                 found[str(column.column)] = target.prefix
         return found
 
-    def references(self) -> Iterator[tuple[str, str, str, bool]]:
-        """Column, table and column referred to, and whether it may be empty."""
+    def references(self) -> Iterator[tuple[str, str, str, bool, bool]]:
+        """Column, table and column referred to, whether it may be empty, and whether rows are left out that
+        refer to what is not there, rather than their column emptied."""
         for column in self.fields():
             if isinstance(column, ForeignKey):
                 target = column.target_field
                 table = target.model._meta.db_table  # noqa: SLF001 - the same
-                yield str(column.column), table, str(target.column), column.null
+                goes = not column.null or column.remote_field.on_delete is CASCADE
+                yield str(column.column), table, str(target.column), column.null, goes
 
     def select(self) -> str:
         """SQL for every row as one line of JSON, in order."""
@@ -88,11 +91,14 @@ class Table:
 TABLES = (
     Table(Tier, order="t.name"),
     Table(User),
+    Table(Preset),
+    Table(ShippedPreset, order="t.key"),
     # Only their digests are known here, and those are secrets too: programs need new ones.
     Table(ApiToken, omit=frozenset({"digest"}), order="t.public_id", restored=False),
     Table(Video),
     Table(Operation, instead={"status": "CASE t.status WHEN 'processing' THEN 'pending' ELSE t.status END"}),
     Table(Output),
+    Table(Asset),
     Table(
         Job,
         instead={
@@ -121,6 +127,12 @@ TABLES = (
     ),
     # Sums of rows that are here are made anew; those of rows that were cleaned up are nowhere else.
     Table(Rollup, omit=frozenset({"id"}), order="t.grain, t.start, t.owner_id NULLS FIRST, t.type, t.part"),
+    # Without their secrets: the new site makes its own, and this one may go on sending for a while.
+    Table(
+        Webhook,
+        omit=frozenset({"secret", "former_secret", "former_secret_until", "lease_until", "lease_token"}),
+        restored=False,
+    ),
     Table(SiteSettings),
     Table(LegacyRecord, omit=frozenset({"id"}), order="t.kind, t.key"),
 )
@@ -132,5 +144,6 @@ LEFT_OUT: Mapping[type[Model], str] = {
     Upload: "is not complete; its owner sends it to the new site",
     RollupTouch: "comes with the jobs: triggers write it",
     RollupProgress: "the new site sums up all days itself",
+    WebhookDelivery: "is the log of webhooks, which are made anew",
     TierStorage: "is counted anew every hour",
 }

@@ -27,6 +27,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "paused": ("Paused", "pause", "warn"),
     "ready": ("Ready", "circle-check", "good"),
     "completed": ("Done", "circle-check", "good"),
+    "delivered": ("Delivered", "circle-check", "good"),
     "failed": ("Failed", "octagon-alert", "bad"),
     "cancelled": ("Cancelled", "ban", "waiting"),
 }

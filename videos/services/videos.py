@@ -18,7 +18,7 @@ from django.utils import timezone
 from engine.types import MediaInfo
 from problems import FieldError, Problem
 from videos import storage
-from videos.models import Output, Upload, Video
+from videos.models import Asset, Output, Upload, Video
 from videos.names import name_clean, video_name
 
 TRASH_KEPT = timedelta(days=7)
@@ -176,6 +176,7 @@ def media_sweep(*, untouched_for: timedelta = ORPHANS_KEPT) -> int:
         ("uploads", _uploads_known, storage.upload_discard),
         ("videos", _videos_known, storage.video_discard),
         ("outputs", _outputs_known, storage.output_discard),
+        ("assets", _assets_known, storage.asset_discard),
     ):
         for batch in _batches(storage.entries(kind, untouched_since=before)):
             for orphan in set(batch) - known_among(batch):
@@ -197,6 +198,10 @@ def _videos_known(names: Sequence[str]) -> set[str]:
 
 def _outputs_known(names: Sequence[str]) -> set[str]:
     return {output.pk for output in Output.objects.filter(pk__in=names).only("pk")}
+
+
+def _assets_known(names: Sequence[str]) -> set[str]:
+    return {asset.pk for asset in Asset.objects.filter(pk__in=names).only("pk")}
 
 
 def _processing(video_id: str) -> Video | None:

@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from problems import Problem
 from telemetry import context
-from videos.tus import one_shot, protocol
+from videos.tus import one_shot, protocol, small
 from videos.tus.body import Body, BodyEnded
 from videos.tus.callers import caller_of
 from videos.tus.messages import TUS_VERSION, Answer, Receive, Refusal, Request, Scope, Send, problem_answer
@@ -23,12 +23,13 @@ log = logging.getLogger(__name__)
 # Seconds that requests get to save what has arrived when the server shuts down.
 LAST_WORDS = 5.0
 _VIDEOS = "/api/v1/videos"
+_ASSETS = "/api/v1/assets"
 _UPLOADS = "/api/v1/uploads"
 _UPLOAD = re.compile(rf"{_UPLOADS}/([^/]+)")
 
 
 class TusApplication:
-    """`/api/v1/uploads…` and `POST /api/v1/videos`.
+    """`/api/v1/uploads…`, `POST /api/v1/videos` and `POST /api/v1/assets`.
 
     `on_complete(upload_id=…)` makes the video of a complete upload and returns it. It may be called more
     than once for the same upload and must then return the same video.
@@ -36,6 +37,7 @@ class TusApplication:
 
     def __init__(self, *, on_complete: OnComplete) -> None:
         self._on_complete = on_complete
+        self._turns = asyncio.Semaphore(small.AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +97,11 @@ class TusApplication:
             caller = await in_database(caller_of, request)
             context.tell(user_id=caller.pk)
             return await one_shot.video_post(request, body, caller, self._on_complete)
+        if request.path == _ASSETS:
+            _method_check(request, {"POST"})
+            caller = await in_database(caller_of, request)
+            context.tell(user_id=caller.pk)
+            return await small.asset_post(request, body, caller, self._turns)
         if request.path == _UPLOADS:
             return await self._uploads(request, body)
         if found := _UPLOAD.fullmatch(request.path):
