@@ -38,10 +38,20 @@ def still_size(stream: VideoStream, width: int | None) -> tuple[int, int]:
 
 
 def still_run(
-    stream: VideoStream, *, role: str, at: float, size: tuple[int, int], container: str, choose: bool = False
+    stream: VideoStream,
+    *,
+    role: str,
+    at: float,
+    size: tuple[int, int],
+    container: str,
+    choose: bool = False,
+    lead: float = 0.0,
 ) -> Run:
-    """Take one picture at `at` seconds; with `choose`, the most telling of the frames that follow."""
-    encoder, pixel_format, options = ENCODERS[container]
+    """Take one picture at `at` seconds; with `choose`, the most telling of the frames that follow.
+
+    Decoding begins `lead` seconds before, for files in which a search may land behind the last key frame.
+    """
+    encoder, pixel_format, quality = ENCODERS[container]
     filters = encodable(stream, Geometry(scaled=size, size=size), pixel_format=pixel_format)
     if choose:
         filters = (*filters, Filter(name="thumbnail", options={"n": _CHOOSE_FROM}))
@@ -50,13 +60,14 @@ def still_run(
         source_index=stream.index,
         action="encode",
         encoder=encoder,
-        options=options,
+        options=quality,
         filters=filters,
     )
+    options: dict[str, Scalar] = {"update": 1, **({"ss": f"{lead:.3f}"} if lead else {})}
     return Run(
-        inputs=(Input(start=at),),
+        inputs=(Input(start=round(at - lead, 3)),),
         expected_duration=1.0 / (stream.frame_rate or 25.0),
-        files=(FileRecipe(role=role, muxer="image2", streams=(recipe,), options={"update": 1}, frames=1),),
+        files=(FileRecipe(role=role, muxer="image2", streams=(recipe,), options=options, frames=1),),
     )
 
 

@@ -11,10 +11,13 @@ from pydantic_core import PydanticCustomError
 from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters, Pixels, Seconds
 from engine.plan import main_video
+from engine.ranges import INDEXED
 from engine.stills import picture_decisions, still_output, still_run, still_size
 from engine.types import Lane, MediaInfo, Plan, StepPlan, StreamDecision, VideoStream
 from problems import Problem
 
+# Key frames are hardly ever further apart.
+_LEAD = 10.0
 _DEFAULT_POSITION = 0.1
 _MOST = 50
 
@@ -105,7 +108,14 @@ def _plan(parameters: ThumbnailParameters, media: MediaInfo) -> Plan:
     )
     container = parameters.format.value
     runs = tuple(
-        still_run(stream, role=role, at=moment, size=size, container=container)
+        still_run(
+            stream,
+            role=role,
+            at=moment,
+            size=size,
+            container=container,
+            lead=0.0 if media.container in INDEXED else min(moment, _LEAD),
+        )
         for role, moment in zip(roles, moments, strict=True)
     )
     pictures = "one picture" if len(moments) == 1 else f"{len(moments)} pictures"

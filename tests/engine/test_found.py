@@ -14,7 +14,7 @@ from engine.whitelist import RESULTS
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform
-from tests.engine.results import duration, only
+from tests.engine.results import duration, nearest, only
 from tests.engine.test_plans import PICTURE, media, planned
 from tests.engine.watching import watch
 
@@ -110,3 +110,15 @@ def test_flv_counts_from_where_the_first_frame_is_stored() -> None:
     fast = media(audio=(), video=(PICTURE.model_copy(update={"frame_rate": 50.0}),))
     slack = planned("convert", fast, format="flv", quality="high").outputs[0].expectation.duration_tolerance
     assert slack >= 0.1
+
+
+@pytest.mark.parametrize("at", [0.3, 0.95])
+def test_a_thumbnail_behind_the_last_key_frame(clips: Clips, perform: Perform, at: float) -> None:
+    """Without an index a search went on to the next key frame; there is none."""
+    source = clips.made(
+        "found-ts", *SMALL, *sound(seconds=1), *H264, "-g", "99", "-c:a", "aac", "-f", "mpegts"
+    )
+    taken = watch(only(perform("thumbnail", {"at": at}, source)).path)
+    seen = watch(source)
+    wanted = max(number for number, time in enumerate(seen.times) if time <= at + 0.04)
+    assert nearest(taken.pictures[0], list(seen.pictures)) == pytest.approx(wanted, abs=2)
