@@ -256,7 +256,8 @@ def _joined(wish: Mapping[str, Any], source: Source, _: Plan, artifacts: tuple[A
     more = len(wish.get("before") or ()) + len(wish.get("after") or ())
     shown = source.media.main_video.duration if source.media.main_video else None
     length = (shown or source.media.duration) + OTHER_CLIP.seconds * more
-    near(seen.shown_until, length, 0.15 + (2 + more) * seen.gap, "the length")
+    lasts = max(seen.shown_until, seen.heard_until)
+    near(lasts, length, 0.15 + (2 + more) * seen.gap, "the length")
     assert seen.tracks == 1
 
 
