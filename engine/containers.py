@@ -38,6 +38,7 @@ class Container:
     edit_lists: bool = False
     late_sound: bool = True  # whether it can say that sound begins after the picture
     constant_frame_rate: bool = False
+    any_times: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     probed_as: str | None = None
 
@@ -64,7 +65,7 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
             copies_audio=frozenset({"aac", "mp3", "opus"}),
             text_subtitles="mov_text", copies_subtitles=frozenset({"mov_text"}),
             muxer_options=_FASTSTART, chapters=True, keeps_rotation=True, edit_lists=True,
-            tags={"hevc": "hvc1"},
+            tags={"hevc": "hvc1"}, any_times=True,
         ),
         Container(
             "mov", "QuickTime", "video/quicktime", "mov",
@@ -76,7 +77,7 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
             ),
             text_subtitles="mov_text", copies_subtitles=frozenset({"mov_text"}),
             muxer_options=_FASTSTART, chapters=True, keeps_rotation=True, edit_lists=True,
-            tags={"hevc": "hvc1"},
+            tags={"hevc": "hvc1"}, any_times=True,
         ),
         Container(
             "mkv", "Matroska", "video/x-matroska", "matroska",
@@ -95,13 +96,13 @@ VIDEO_CONTAINERS: Mapping[str, Container] = {
             copies_subtitles=frozenset(
                 {"subrip", "ass", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
             ),
-            chapters=True, keeps_rotation=True,
+            chapters=True, keeps_rotation=True, any_times=True,
         ),
         Container(
             "webm", "WebM", "video/webm", "webm",
             video="vp9", audio="opus", video_encodes=("vp9", "av1"), audio_encodes=("opus", "vorbis"),
             copies_video=frozenset({"vp8", "vp9", "av1"}), copies_audio=frozenset({"opus", "vorbis"}),
-            text_subtitles="webvtt", copies_subtitles=frozenset({"webvtt"}), chapters=True,
+            text_subtitles="webvtt", copies_subtitles=frozenset({"webvtt"}), chapters=True, any_times=True,
         ),
         Container(
             "avi", "AVI", "video/x-msvideo", "avi",

@@ -171,6 +171,10 @@ def video_encoded(
     if container.constant_frame_rate and stream.frame_rate:
         # Without this a file of uneven rate is filled up to the finest step of its clock.
         options["r"] = frame_rate_text(min(stream.frame_rate, 120.0))
+    if stream.uneven and rate is None and container.any_times and rules.name != "mpeg4":
+        # On the grid of the average rate two frames that are nearer than that would be one. (MPEG-4 has no
+        # finer clock.)
+        options["enc_time_base"] = "demux"
     pixels = width * height * (stream.frame_rate or _DEFAULT_RATE) * media.duration
     return Part(
         recipe=StreamRecipe(

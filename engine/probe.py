@@ -37,6 +37,7 @@ _CONTAINERS = {
 
 _ENCRYPTED_TAGS = frozenset({"encv", "enca", "drms", "drmi"})
 _TEXT_LIMIT = 200
+_EVEN = 1.01  # the average of a whole file is never quite its rate
 _HIGHEST_USUAL_RATE = 120.0
 
 
@@ -223,6 +224,7 @@ def _video(stream: _Json, file_start: float, hidden: frozenset[int]) -> VideoStr
         start_time=_stream_start(stream, file_start),
         duration=_stream_duration(stream, tags),
         bit_rate=_whole(stream.get("bit_rate")) or _whole(tags.get("bps")),
+        uneven=_is_uneven(stream),
         interlaced=stream.get("field_order") in ("tt", "bb", "tb", "bt"),
         color_range=stream.get("color_range"),
         color_space=stream.get("color_space"),
@@ -346,6 +348,12 @@ def _frame_rate(stream: _Json) -> float | None:
         return average
     base = _rate(stream.get("r_frame_rate"))
     return base if base is not None and base <= _HIGHEST_USUAL_RATE else None
+
+
+def _is_uneven(stream: _Json) -> bool:
+    """Whether some frames are nearer to each other than on average. The base rate can show all of them."""
+    average, base = (_rate(stream.get(name)) for name in ("avg_frame_rate", "r_frame_rate"))
+    return average is not None and base is not None and base > average * _EVEN
 
 
 def _rate(value: object) -> float | None:

@@ -56,6 +56,7 @@ class VideoStream(Value):
     start_time: float = Field(default=0.0, description="Seconds after the file's own start.")
     duration: float | None = None
     bit_rate: int | None = None
+    uneven: bool = Field(default=False, description="Frames are not all shown for the same time.")
     interlaced: bool = False
     color_range: str | None = None
     color_space: str | None = None

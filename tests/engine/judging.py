@@ -17,7 +17,7 @@ OTHER_CLIP = RandomClip(container="mkv", sound="ac3", size=(96, 128), rate="3000
 
 ROUNDED = 0.002
 _OFFSET = 0.04
-# Encoded frames stand on a grid of the source's usual rate: of two that are nearer than that, one is left.
+# Filters that make new frames out of old ones may leave out some of those that are very near to each other.
 _UNEVEN = 0.8
 # Files that can hold any number of tracks, and frames at any time.
 _FREE = frozenset({"mp4", "mov", "mkv", "webm"})
@@ -60,9 +60,6 @@ def looks_like(picture: bytes, other: bytes) -> None:
 
 def _same_frames(seen: Watched, source: Watched, first: int = 0, last: int | None = None) -> None:
     times = source.times[first:last]
-    if source.uneven and len(seen.times) != len(times):
-        assert len(seen.times) >= _UNEVEN * len(times), f"{len(seen.times)} frames of {len(times)}"
-        return
     assert len(seen.times) == len(times), f"{len(seen.times)} frames, not {len(times)}"
     apart = [
         abs((one - seen.times[0]) - (other - times[0])) for one, other in zip(seen.times, times, strict=True)
