@@ -23,7 +23,7 @@ from problems import kind_for
 from users.admin_base import ListAdmin, ReadOnly
 from users.models import Priority
 from users.selectors import users_named
-from videos.selectors import videos_named
+from videos.selectors import NAMED_FEW, videos_named
 
 if TYPE_CHECKING:
     # Generic for the type checker alone.
@@ -99,8 +99,8 @@ class JobAdmin(ReadOnly, ListAdmin):
     address_filters = ("owner", "video", "operation")
     search_fields = ("owner__username",)
     search_help_text = (
-        "An id of a job, user, video or operation; how a video's name begins; a user's e-mail address, or "
-        "how their user name begins."
+        "An id of a job, user, video or operation; how the name of one of the newest videos begins; a user's "
+        "e-mail address, or how their user name begins."
     )
     list_select_related = ("owner", "video")
     ordering = ("-id",)
@@ -132,7 +132,8 @@ class JobAdmin(ReadOnly, ListAdmin):
 
     def search(self, rows: QuerySet[Job], term: str) -> QuerySet[Job]:
         # As lists: PostgreSQL reads no index for "this subquery or that one".
-        owners, named = list(users_named(term)), list(videos_named(term).values_list("pk", flat=True))
+        few = videos_named(term, at_most=NAMED_FEW)
+        owners, named = list(users_named(term)), list(few.values_list("pk", flat=True))
         return rows.filter(Q(owner__in=owners) | Q(video__in=named))
 
     def get_fieldsets(self, request: HttpRequest, job: Job | None = None) -> Any:
