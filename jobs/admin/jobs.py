@@ -32,6 +32,7 @@ else:
     _Inline = admin.TabularInline
 
 _CODES_FROM = 1000
+_FOUND_MAX = 2000
 _MOVES = ("move_short", "move_encode")
 _RETRIES = ("retry_selected", "retry_short", "retry_encode")
 _PRIORITIES = ("priority_high", "priority_normal", "priority_low")
@@ -133,8 +134,10 @@ class JobAdmin(ReadOnly, ListAdmin):
     def search(self, rows: QuerySet[Job], term: str) -> QuerySet[Job]:
         # As lists: PostgreSQL reads no index for "this subquery or that one".
         few = videos_named(term, at_most=NAMED_FEW)
-        owners, named = list(users_named(term)), list(few.values_list("pk", flat=True))
-        return rows.filter(Q(owner__in=owners) | Q(video__in=named))
+        named = Job.objects.filter(video__in=list(few.values_list("pk", flat=True)))
+        # By the index of the video: PostgreSQL would walk the history from its end until it meets them.
+        found = list(named.order_by("video_id").values_list("pk", flat=True)[:_FOUND_MAX])
+        return rows.filter(Q(owner__in=list(users_named(term))) | Q(pk__in=found))
 
     def get_fieldsets(self, request: HttpRequest, job: Job | None = None) -> Any:
         """Nothing about a failure where there is none."""

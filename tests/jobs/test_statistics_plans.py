@@ -41,8 +41,8 @@ _HISTORY = """
             error_message, created_at, updated_at)
         SELECT operation_id, video_id, type, '{}', n::text, 'pending', '', '', now(), now() FROM history;
     INSERT INTO videos_output (id, operation_id, role, filename, content_type, size, sha256, verification,
-            created_at)
-        SELECT gen_random_uuid(), operation_id, 'video', 'a.mp4', 'video/mp4', 1000, '', '{}', now()
+            members, created_at)
+        SELECT gen_random_uuid(), operation_id, 'video', 'a.mp4', 'video/mp4', 1000, '', '{}', '[]', now()
         FROM history WHERE status = 'completed';
     INSERT INTO jobs_job (id, owner_id, video_id, operation_id, type, priority, status, progress, attempt,
             max_attempts, error_code, error_message, log, queued_at, started_at, finished_at, duration_ms,

@@ -17,7 +17,7 @@ from jobs.site_models import SiteSettings, TierStorage
 from users.ids import PublicIdField
 from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
 from videoproc.legacy.models import LegacyRecord
-from videos.models import Operation, Output, Upload, Video
+from videos.models import Operation, Output, StorageChange, Upload, Video
 
 # What runs now begins anew elsewhere: its scratch stays behind, and nobody there holds its lease.
 _LIVE = "(SELECT j.status FROM jobs_job j WHERE j.id = t.job_id AND j.finished_at IS NULL)"
@@ -131,4 +131,5 @@ LEFT_OUT: Mapping[type[Model], str] = {
     RollupTouch: "comes with the jobs: triggers write it",
     RollupProgress: "the new site sums up all days itself",
     TierStorage: "is counted anew every hour",
+    StorageChange: "comes with videos and results: triggers write it",
 }
