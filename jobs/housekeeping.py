@@ -1,5 +1,5 @@
 """Removes what nobody needs any more: scratch of dead steps, expired uploads, old trash, stray files, and
-what the rules of retention say; counts storage by tier. Rows of old jobs go when somebody decides so."""
+what the rules of retention say; counts storage by tier and keeps the count of each owner short."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
 from videos.services.uploads import uploads_expire
+from videos.services.usage import usage_fold
 from videos.services.videos import media_sweep, videos_purge
 
 SCRATCH_KEPT_SECONDS = 3600
@@ -36,6 +37,7 @@ class Cleaned:
     files: int
     sessions: int
     idempotency_keys: int
+    storage_changes: int
     tiers_counted: int
     webhook_deliveries: int
 
@@ -45,16 +47,21 @@ def clean() -> Cleaned:
     settings = site_settings()
     return Cleaned(
         scratch_folders=scratch_sweep(),
-        retired=retention_apply(settings),
+        retired={**retention_apply(settings), "jobs": _history_retire(settings.history_days)},
         parts=parts_sweep(untouched_seconds=SCRATCH_KEPT_SECONDS),
         uploads=uploads_expire(),
         videos=videos_purge(trashed_before=settings.trash_kept),
         files=media_sweep(),
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
+        storage_changes=usage_fold(),
         tiers_counted=storage_count(),
         webhook_deliveries=deliveries_purge(),
     )
+
+
+def _history_retire(days: int | None) -> int:
+    return 0 if days is None else history_clean(older_than_days=days)
 
 
 def scratch_sweep() -> int:

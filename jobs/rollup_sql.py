@@ -129,7 +129,9 @@ DAYS_OF_ROLLUPS = """
         sum(queued + active + paused)::bigint, sum(cpu_seconds)
     FROM jobs_rollup WHERE {where} GROUP BY start"""
 
+# Unnested where columns are, not among tables: that takes two thirds of the time.
 HISTOGRAM_OF_ROLLUPS = """
-    SELECT type, bucket, sum(n)::bigint
-    FROM jobs_rollup, unnest({name}_buckets, {name}_counts) AS entry(bucket, n)
-    WHERE {where} GROUP BY type, bucket"""
+    SELECT type, bucket, sum(n) FROM (
+        SELECT {type} AS type, unnest({name}_buckets) AS bucket, unnest({name}_counts) AS n
+        FROM jobs_rollup WHERE {where}) AS entry
+    GROUP BY type, bucket"""

@@ -43,11 +43,11 @@ def site_settings_save(changed: SiteSettings) -> None:
             wake_on_commit(lane, count=workers[Step.Lane(lane)])
 
 
-def held_by_drain(job: Job) -> SiteSettings | None:
-    """The settings, where they are why this waiting job does not start."""
+def held_by_drain(job: Job, known: SiteSettings | None = None) -> SiteSettings | None:
+    """The settings, where they are why this waiting job does not start. Whoever has them may give them."""
     if job.status != Job.Status.QUEUED:
         return None
-    found = site_settings()
+    found = known or site_settings()
     drained = found.lanes_drained
     if not drained:
         return None

@@ -64,6 +64,9 @@ class SiteSettings(models.Model):
     original_days = _days_kept("Days after which a video with all its results moves to the trash.")
     result_days = _days_kept("Days after which a result goes. Its operation can be asked for again.")
     log_days = _days_kept("Days after the end of a job for which the log of the tools is kept.")
+    history_days = _days_kept(
+        "Days after which ended jobs leave the history, logs and all. Their figures stay in the statistics."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

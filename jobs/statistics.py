@@ -182,7 +182,7 @@ def job_figures(scope: Scope) -> Figures:
     split = tallies.split_of(scope)
     if split is None:
         return _figures(_jobs(scope).aggregate(**_aggregates()))
-    return total_of(tallies.tallies_of(split).values()).figures()
+    return tallies.tally_of(split).figures()
 
 
 def job_figures_by_type(scope: Scope) -> list[TypeFigures]:

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 
 from jobs import rollup_sql
-from jobs.figures import DAY, Day, Period, Scope, Tally
+from jobs.figures import DAY, Day, Period, Scope, Tally, total_of
 from jobs.models import Job, RollupTouch
 from jobs.rollups import rolled_through
 from users.ids import raw_id
@@ -73,15 +73,25 @@ def _rows_are_gone(scope: Scope, spans: list[_Span]) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def tally_of(split: Split) -> Tally:
+    """What all types have together."""
+    return total_of(_tallies(split, histograms_of="''").values())
+
+
 def tallies_of(split: Split) -> dict[str, Tally]:
     """What each type has."""
+    return _tallies(split, histograms_of="type")
+
+
+def _tallies(split: Split, *, histograms_of: str) -> dict[str, Tally]:
     tallies: defaultdict[str, Tally] = defaultdict(Tally)
     for row in split.sums:
         tallies[row["type"]].add_row(row)
     where, parameters = _in_rollups(split.scope, split.spans)
     for name in ("duration", "queue"):
         with connection.cursor() as cursor:
-            cursor.execute(rollup_sql.HISTOGRAM_OF_ROLLUPS.format(name=name, where=where), parameters)
+            sql = rollup_sql.HISTOGRAM_OF_ROLLUPS.format(name=name, type=histograms_of, where=where)
+            cursor.execute(sql, parameters)
             for type_, bucket, count in cursor:
                 getattr(tallies[type_], name).add_bucket(bucket, count)
     for edge in split.edges:

@@ -68,6 +68,7 @@ def running(request: HttpRequest) -> HttpResponse:
 
 def _running(request: HttpRequest) -> dict[str, Any]:
     live = list(selectors.jobs_live_for(viewer_of(request))[: RUNNING_SHOWN + 1])
+    selectors.queue_positions_note(live)
     return {"running": live[:RUNNING_SHOWN], "more_running": len(live) > RUNNING_SHOWN}
 
 
@@ -95,6 +96,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     if status := narrowing.chosen("status"):
         found = found.filter(finished_at=None) if status == JobsFilter.LIVE else found.filter(status=status)
     page = page_of(found.order_by("-id"), request.GET.get("page", ""), size=PAGE_SIZE)
+    selectors.queue_positions_note(page.rows)
     live = selectors.jobs_for(viewer_of(request)).filter(finished_at=None).exists()
     return render(request, "jobs/jobs.html", {"page": page, "filter": narrowing, "live": live})
 

@@ -21,7 +21,7 @@ from users.selectors import users_named
 from videos import storage
 from videos.models import Operation, Output, Preset, Upload, Video
 from videos.names import name_clean
-from videos.selectors import videos_named
+from videos.selectors import NAMED_FEW, videos_named
 from videos.services.presets import preset_parameters
 from videos.services.uploads import upload_discard
 from videos.services.videos import video_restore, video_trash
@@ -163,12 +163,12 @@ class OperationAdmin(MachineMade):
     list_select_related = ("video__owner",)
     list_defer = ("video__media_info",)
     search_fields = ("video__name",)
-    search_help_text = "An id, or how the name of the video begins."
+    search_help_text = "An id, or how the name of one of the newest videos begins."
     address_filters = ("video",)
     ordering = ("-id",)
 
     def search(self, rows: QuerySet[Operation], term: str) -> QuerySet[Operation]:
-        return rows.filter(video__in=list(videos_named(term).values_list("pk", flat=True)))
+        return rows.filter(video__in=list(videos_named(term, at_most=NAMED_FEW).values_list("pk", flat=True)))
 
     @admin.display
     def owner(self, operation: Operation) -> str:
@@ -182,12 +182,12 @@ class OutputAdmin(MachineMade):
     list_select_related = ("operation",)
     list_defer = ("media_info", "verification", "operation__parameters")
     search_fields = ("operation__video__name",)
-    search_help_text = "An id, or how the name of the video begins."
+    search_help_text = "An id, or how the name of one of the newest videos begins."
     address_filters = ("operation",)
     ordering = ("-id",)
 
     def search(self, rows: QuerySet[Output], term: str) -> QuerySet[Output]:
-        videos = list(videos_named(term).values_list("pk", flat=True))
+        videos = list(videos_named(term, at_most=NAMED_FEW).values_list("pk", flat=True))
         return rows.filter(operation__in=Operation.objects.filter(video__in=videos).values("pk"))
 
     def file_is_there(self, output: Output) -> bool:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
-from django.db.models import F, FloatField, QuerySet, Value
-from django.db.models.functions import Coalesce
+from django.db.models import F, QuerySet
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
 from problems import FieldError, Problem
-from videos.models import Video
+from videos.models import DURATION_OR_NONE, Video
 from videos.selectors import videos_matching, videos_with_pending_operations
 
-# A cursor cannot stand on "nothing", so a video without a duration yet counts as 0 seconds long.
+# A cursor cannot stand on "nothing", so a video without a duration yet counts as 0 seconds long. Each is
+# served by an index of videos.
 _ORDERINGS: dict[str, Any] = {
     "created_at": F("created_at"),
     "name": F("name"),
     "size": F("size"),
-    "duration": Coalesce(F("duration"), Value(0.0), output_field=FloatField()),
+    "duration": DURATION_OR_NONE,
 }
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from django import forms
+from typing import ClassVar
 
-from videos.models import Preset, Video
+from django import forms
+from django.db.models.expressions import OrderBy
+
+from videos.models import DURATION_OR_NONE, Preset, Video
 
 
 class LibraryFilter(forms.Form):
     """What the library shows; nonsense in the address falls back to the default."""
 
-    SORTS = {
-        "newest": ("Newest first", "-id"),
-        "oldest": ("Oldest first", "id"),
-        "name": ("Name", "name"),
-        "largest": ("Largest first", "-size"),
-        "longest": ("Longest first", "-duration"),
+    SORTS: ClassVar[dict[str, tuple[str, tuple[str | OrderBy, ...]]]] = {
+        "newest": ("Newest first", ("-id",)),
+        "oldest": ("Oldest first", ("id",)),
+        "name": ("Name", ("name", "id")),
+        "largest": ("Largest first", ("-size", "-id")),
+        "longest": ("Longest first", (DURATION_OR_NONE.desc(), "-id")),
     }
 
     q = forms.CharField(required=False, max_length=200)
@@ -32,9 +35,9 @@ class LibraryFilter(forms.Form):
         return bool(self.chosen("q") or self.chosen("status"))
 
     @property
-    def order(self) -> tuple[str, ...]:
-        chosen = self.SORTS.get(self.chosen("sort"), self.SORTS["newest"])[1]
-        return (chosen,) if chosen.endswith("id") else (chosen, "-id")
+    def order(self) -> tuple[str | OrderBy, ...]:
+        """Each is that of an index of videos."""
+        return self.SORTS.get(self.chosen("sort"), self.SORTS["newest"])[1]
 
 
 class RenameForm(forms.Form):

@@ -7,12 +7,24 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models.functions import Upper
+from django.db.models.expressions import Combinable, OrderBy
+from django.db.models.functions import Coalesce, Upper
 
 from users.ids import PublicIdField
 from videos.preset_models import Preset, ShippedPreset
 
 __all__ = ["Asset", "Operation", "Output", "Preset", "ShippedPreset", "Upload", "Video"]
+
+# What videos are ordered by: one that was not looked into yet has no length.
+DURATION_OR_NONE = Coalesce(models.F("duration"), models.Value(0.0), output_field=models.FloatField())
+
+_ORDERS: dict[str, tuple[str | Combinable | OrderBy, ...]] = {
+    "status": ("status", models.F("id").desc()),
+    "created": ("created_at", "id"),
+    "name": ("name", "id"),
+    "size": ("size", "id"),
+    "duration": (DURATION_OR_NONE, "id"),
+}
 
 
 class Video(models.Model):
@@ -58,6 +70,11 @@ class Video(models.Model):
             models.Index(
                 fields=["owner", "-id"], name="video_owner_newest", condition=models.Q(deleted_at=None)
             ),
+            # The same of one state, and in the other orders that the page and the API offer.
+            *(
+                models.Index("owner", *order, name=f"video_owner_{name}", condition=models.Q(deleted_at=None))
+                for name, order in _ORDERS.items()
+            ),
             # The admin's list of one owner's videos, trash included.
             models.Index(fields=["owner", "-id"], name="video_owner_all"),
             # The purge of the trash.
@@ -66,6 +83,8 @@ class Video(models.Model):
             ),
             # The library's search box: name contains the words.
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
+            # The admin's search: name begins so. The trigrams of a common word are on a million rows.
+            models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="video_name_beginning"),
             # The admin's list by state, newest first; ready ones are found soon enough by id.
             models.Index(fields=["status", "-id"], name="video_unready", condition=~models.Q(status="ready")),
         ]
@@ -247,3 +266,33 @@ class Output(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+
+class StorageChange(models.Model):
+    """So many bytes more, or less, that count against an owner's quota; their sum is the usage.
+
+    Triggers write it in the transaction that changes a video, an output or an upload (migration 0004), so
+    the sum is exact whoever changes them. They add a row instead of changing a counter: two jobs of one
+    owner would wait for each other at it. `videos.services.usage` folds the rows of an owner into one.
+
+    No constraint on the owner, for the rows of an account are still being written while it is removed.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    bytes = models.BigIntegerField()
+
+    class Meta:
+        indexes: ClassVar = [
+            # The usage of one owner.
+            models.Index(fields=["owner"], include=("bytes",), name="storage_change_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bytes:+} of {self.owner_id}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -49,11 +48,8 @@ def library(request: HttpRequest) -> HttpResponse:
     videos = selectors.videos_matching(selectors.videos_for(viewer_of(request)), narrowing.chosen("q"))
     if status := narrowing.chosen("status"):
         videos = videos.filter(status=status)
-    order = [
-        F(name.lstrip("-")).desc(nulls_last=True) if name.startswith("-") else F(name)
-        for name in narrowing.order
-    ]
-    page = page_of(videos.order_by(*order).defer("media_info"), request.GET.get("page", ""), size=PAGE_SIZE)
+    videos = videos.order_by(*narrowing.order).defer("media_info")
+    page = page_of(videos, request.GET.get("page", ""), size=PAGE_SIZE)
     return render(request, "videos/library.html", {"page": page, "filter": narrowing})
 
 

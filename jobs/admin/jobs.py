@@ -23,7 +23,7 @@ from problems import kind_for
 from users.admin_base import ListAdmin, ReadOnly
 from users.models import Priority
 from users.selectors import users_named
-from videos.selectors import videos_named
+from videos.selectors import NAMED_FEW, videos_named
 
 if TYPE_CHECKING:
     # Generic for the type checker alone.
@@ -32,6 +32,7 @@ else:
     _Inline = admin.TabularInline
 
 _CODES_FROM = 1000
+_FOUND_MAX = 2000
 _MOVES = ("move_short", "move_encode")
 _RETRIES = ("retry_selected", "retry_short", "retry_encode")
 _PRIORITIES = ("priority_high", "priority_normal", "priority_low")
@@ -99,8 +100,8 @@ class JobAdmin(ReadOnly, ListAdmin):
     address_filters = ("owner", "video", "operation")
     search_fields = ("owner__username",)
     search_help_text = (
-        "An id of a job, user, video or operation; how a video's name begins; a user's e-mail address, or "
-        "how their user name begins."
+        "An id of a job, user, video or operation; how the name of one of the newest videos begins; a user's "
+        "e-mail address, or how their user name begins."
     )
     list_select_related = ("owner", "video")
     ordering = ("-id",)
@@ -132,8 +133,11 @@ class JobAdmin(ReadOnly, ListAdmin):
 
     def search(self, rows: QuerySet[Job], term: str) -> QuerySet[Job]:
         # As lists: PostgreSQL reads no index for "this subquery or that one".
-        owners, named = list(users_named(term)), list(videos_named(term).values_list("pk", flat=True))
-        return rows.filter(Q(owner__in=owners) | Q(video__in=named))
+        few = videos_named(term, at_most=NAMED_FEW)
+        named = Job.objects.filter(video__in=list(few.values_list("pk", flat=True)))
+        # By the index of the video: PostgreSQL would walk the history from its end until it meets them.
+        found = list(named.order_by("video_id").values_list("pk", flat=True)[:_FOUND_MAX])
+        return rows.filter(Q(owner__in=list(users_named(term))) | Q(pk__in=found))
 
     def get_fieldsets(self, request: HttpRequest, job: Job | None = None) -> Any:
         """Nothing about a failure where there is none."""

@@ -18,7 +18,7 @@ class SettingsForm(forms.ModelForm[SiteSettings]):
         model = SiteSettings
         fields = (
             "drained", "drained_short", "drained_encode", "drained_until", "banner", "banner_level",
-            "trash_days", "original_days", "result_days", "log_days",
+            "trash_days", "original_days", "result_days", "log_days", "history_days",
         )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ class SiteSettingsAdmin(admin.ModelAdmin[SiteSettings]):
             "Retention",
             {
                 "description": "Applied by the hourly clean-up, in batches. What went does not come back.",
-                "fields": ("trash_days", "original_days", "result_days", "log_days"),
+                "fields": ("trash_days", "original_days", "result_days", "log_days", "history_days"),
             },
         ),
         (None, {"fields": ("updated_at",)}),

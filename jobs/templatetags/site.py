@@ -5,21 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.template import Context
 
 from jobs.models import Job, SiteSettings, Step
 from jobs.site import held_by_drain, site_settings
 
 register = template.Library()
+_KNOWN = "_site_settings"
 
 
-@register.inclusion_tag("parts/site_notice.html")
-def site_notice() -> dict[str, Any]:
+@register.inclusion_tag("parts/site_notice.html", takes_context=True)
+def site_notice(context: Context) -> dict[str, Any]:
     """The banner, and that the site is paused."""
-    found = site_settings()
+    found = _settings_of(context)
     return {"site": found, "paused": found.lanes_drained == set(Step.Lane.values)}
 
 
-@register.simple_tag
-def held_back(job: Job) -> SiteSettings | None:
+@register.simple_tag(takes_context=True)
+def held_back(context: Context, job: Job) -> SiteSettings | None:
     """The site's settings, where they are why this job waits."""
-    return held_by_drain(job)
+    return held_by_drain(job, _settings_of(context))
+
+
+def _settings_of(context: Context) -> SiteSettings:
+    """Read once for each page, however many jobs are on it."""
+    request = getattr(context, "request", None)
+    if request is None:
+        return site_settings()
+    known: SiteSettings = vars(request).get(_KNOWN) or site_settings()
+    vars(request)[_KNOWN] = known
+    return known

@@ -77,7 +77,7 @@ def test_nothing_is_counted_and_queries_do_not_grow(root: Client, video: Video, 
     after = queries()
     # A filter that offers the values a column has would have to read all of it.
     assert not [sql for sql in after if "COUNT(" in sql or "DISTINCT" in sql]
-    assert len(after) <= len(before) + 1, "a search that finds nobody may save a query"
+    assert len(after) <= len(before) + 2, "a search that finds nobody may save queries"
 
 
 def test_paging_forth_and_back_shows_each_row_once(

@@ -48,7 +48,7 @@ def test_nothing_goes_by_default(alice: User, video: Video, submit: Submit) -> N
     kept = old_result(job)
     Job.objects.update(log="x", finished_at=timezone.now() - OLD)
     done = clean()
-    assert done.retired == {"originals": 0, "results": 0, "logs": 0}
+    assert done.retired == {"originals": 0, "results": 0, "logs": 0, "jobs": 0}
     assert storage.output_path(kept).is_file()
     assert Job.objects.get().log == "x"
 
@@ -95,3 +95,20 @@ def test_old_logs_are_emptied(alice: User) -> None:
     assert set(Job.objects.exclude(log="").values_list("log", flat=True)) == {"1", "live"}
     live.refresh_from_db()
     assert live.status == "queued"
+
+
+def test_old_jobs_leave_the_history_once_that_is_set(alice: User) -> None:
+    for days in (1, 40):
+        moment = timezone.now() - timedelta(days=days)
+        Job.objects.create(
+            owner=alice,
+            type="gif",
+            status="completed",
+            queued_at=moment,
+            finished_at=moment,
+            duration_ms=days,
+        )
+    assert clean().retired["jobs"] == 0
+    site_settings_save(SiteSettings(history_days=30))
+    assert clean().retired["jobs"] == 1
+    assert Job.objects.get().duration_ms == 1

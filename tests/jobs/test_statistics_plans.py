@@ -114,6 +114,7 @@ def test_each_query_is_served_by_its_index(people: list[User], videos: list[Vide
         ("slow", _slow, everybody, "job_slow", True),
         ("failures", _failed, own, "job_owner_failed", True),
         ("failures", _failed, everybody, "job_failed_recent", True),
+        # As cheap from job_owner_status, which has the type too: which one depends on the pages.
         ("active", statistics.jobs_active_count, own, "job_owner_", False),
         ("active", statistics.jobs_active_count, everybody, "job_owner_running", False),
     ]

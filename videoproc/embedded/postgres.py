@@ -14,7 +14,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -42,6 +42,7 @@ class Server:
     superuser_password: str
     password: str
     durable: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -79,6 +80,7 @@ class Server:
             settings |= {"synchronous_commit": "off", "fsync": "off", "full_page_writes": "off"}
             # In the data folder, so that removing it removes all.
             settings["dynamic_shared_memory_type"] = "mmap"
+        settings |= self.settings
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(binary("postgres")), "-D", str(self.data), *arguments]
 

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +37,10 @@ class Urls:
 
 
 @contextlib.contextmanager
-def test_servers() -> Iterator[Urls]:
+def test_servers(*, settings: Mapping[str, str] | None = None) -> Iterator[Urls]:  # noqa: PT028 - no test
     """Start both servers in a temporary folder and remove all of it at the end. Nothing is durable.
+
+    `settings` are further ones of PostgreSQL.
 
     Raises ServerNotReady. The servers also end when this process is killed.
     """
@@ -55,6 +57,7 @@ def test_servers() -> Iterator[Urls]:
             superuser_password=secrets.token_urlsafe(16),
             password=secrets.token_urlsafe(16),
             durable=False,
+            settings=settings or {},
         )
         environment = {**os.environ, "HOME": str(folder)}
         postgres.prepare_data(pg, environment=environment)

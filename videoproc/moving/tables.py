@@ -18,7 +18,16 @@ from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
 from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
 from videoproc.legacy.models import LegacyRecord
-from videos.models import Asset, Operation, Output, Preset, ShippedPreset, Upload, Video
+from videos.models import (
+    Asset,
+    Operation,
+    Output,
+    Preset,
+    ShippedPreset,
+    StorageChange,
+    Upload,
+    Video,
+)
 
 # What runs now begins anew elsewhere: its scratch stays behind, and nobody there holds its lease.
 _LIVE = "(SELECT j.status FROM jobs_job j WHERE j.id = t.job_id AND j.finished_at IS NULL)"
@@ -146,4 +155,5 @@ LEFT_OUT: Mapping[type[Model], str] = {
     RollupProgress: "the new site sums up all days itself",
     WebhookDelivery: "is the log of webhooks, which are made anew",
     TierStorage: "is counted anew every hour",
+    StorageChange: "comes with videos and results: triggers write it",
 }

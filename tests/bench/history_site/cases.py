@@ -40,6 +40,11 @@ def _lists() -> list[Case]:
         _own("API jobs, failed", "/api/v1/jobs?status=failed"),
         _own("API jobs, cancelled trims", "/api/v1/jobs?status=cancelled&type=trim"),
         _own("API videos", "/api/v1/videos"),
+        _own("API videos, failed", "/api/v1/videos?status=failed"),
+        *(
+            _own(f"API videos, by {name}", f"/api/v1/videos?ordering={name}")
+            for name in ("created_at", "name", "-size", "-duration")
+        ),
         _own("API videos, search", "/api/v1/videos?search=holiday%20777"),
         _own("API slow jobs", "/api/v1/stats/jobs/slow"),
         _own("API slow jobs, over an hour", "/api/v1/stats/jobs/slow?threshold_ms=3600000"),
@@ -53,20 +58,49 @@ def _lists() -> list[Case]:
         _own("page jobs, 40th", "/jobs/?page=40"),
         _own("page library", "/videos/"),
         _own("page library, search", "/videos/?q=holiday+777"),
+        _own("page library, failed", "/videos/?status=failed"),
+        *(
+            _own(f"page library, {sort}", f"/videos/?sort={sort}")
+            for sort in ("oldest", "name", "largest", "longest")
+        ),
         _own("page start", "/"),
     ]
 
 
+# Searches of the admin: rare and busy users, an address, an id; the beginning of few and of all videos.
+_WHOSE = ("q=user1500", "q=user1", "q=user20%40example.org", f"q=usr_{user_id(400)}")
+_NAMED = ("q=Holiday+7777", "q=holi")
+
+
+def _admin(place: str, *queries: str) -> list[Case]:
+    address = f"/admin/{place}/"
+    name = f"admin {place.partition('/')[2]}s"
+    return [_all(name, address), *(_all(f"{name}, {query}", f"{address}?{query}") for query in queries)]
+
+
 def _admin_lists() -> list[Case]:
     return [
-        _all("admin jobs", "/admin/jobs/job/"),
-        _all("admin jobs, failed", "/admin/jobs/job/?status__exact=failed"),
-        _all("admin jobs, of a user", "/admin/jobs/job/?q=user400"),
-        _all("admin videos", "/admin/videos/video/"),
-        _all("admin videos, search", "/admin/videos/video/?q=777777"),
-        _all("admin operations", "/admin/videos/operation/"),
-        _all("admin outputs", "/admin/videos/output/"),
-        _all("admin users", "/admin/users/user/"),
+        _all("admin index", "/admin/"),
+        *_admin(
+            "jobs/job",
+            "status__exact=failed",
+            "status__exact=completed",
+            "status__exact=paused",
+            "type=trim",
+            "status__exact=cancelled&type=trim",
+            "error=worker_lost",
+            "queued_at__gte={from_366}",
+            "queued_at__gte={from_1}",
+            *_WHOSE,
+            *_NAMED,
+        ),
+        *_admin("videos/video", "status__exact=failed", "deleted_at__isempty=0", *_WHOSE, *_NAMED),
+        *_admin("videos/operation", "status__exact=failed", *_NAMED),
+        *_admin("videos/output", *_NAMED),
+        *_admin("videos/upload", *_WHOSE),
+        *_admin("users/user", "tier__name__exact=free", "is_active__exact=0", *_WHOSE),
+        _all("admin log", "/admin/admin/logentry/"),
+        _all("admin page of a user", f"/admin/users/user/usr_{user_id(0)}/change/", STATISTIC_MS),
     ]
 
 

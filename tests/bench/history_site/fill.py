@@ -2,27 +2,35 @@
 
 Everything follows from its number, so two fills are alike. Users are skewed: the first has a twelfth of all
 videos. An operation ran five times, which saves operations and outputs, not jobs. Steps are written for live
-jobs only: no list and no statistic reads those of ended jobs.
+jobs only: no list and no statistic reads those of ended jobs. Two processes write, each to tables of its own.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from django.db import connection
+from django.contrib.postgres.fields import ArrayField
+from django.db import connection, models
 
 from engine.catalogue import operations
+from jobs.models import Job, Step
+from users.models import User
+from videos.models import Operation, Output, Video
 
 USERS = 2000
 LIVE = 200
 RUNS = 5
-TABLES = ("videos_video", "videos_operation", "videos_output", "jobs_job", "jobs_step")
+MODELS: tuple[type[models.Model], ...] = (Video, Operation, Output, Job, Step)
+TABLES = tuple(model._meta.db_table for model in MODELS)
 PLAN = json.dumps({"steps": [{"position": 0, "kind": "resize", "lane": "encode"}], "note": "x" * 60})
 LOG = "frame=  240 fps= 60 q=28.0 size=    1024KiB time=00:00:08.00 bitrate=1048.6kbits/s\\n" * 2
 _SPREAD = 2654435761  # Knuth's multiplier: neighbours end up far apart
@@ -62,12 +70,12 @@ def owner_of(video: int) -> int:
 
 def users_fill() -> None:
     rows = (
-        f"{user_id(n)}\tx\t\\N\tf\t\t\tf\tt\t2024-01-01\tuser{n}\tuser{n}@example.org\tfree\t2024-01-01"
+        f"{user_id(n)}\tx\tf\t\t\tf\tt\t2024-01-01\tuser{n}\tuser{n}@example.org\tfree\t2024-01-01"
         for n in range(USERS)
     )
     _copy(
-        "users_user",
-        "id, password, last_login, is_superuser, first_name, last_name, is_staff, is_active, date_joined,"
+        User,
+        "id, password, is_superuser, first_name, last_name, is_staff, is_active, date_joined,"
         " username, email, tier_id, updated_at",
         rows,
     )
@@ -76,44 +84,66 @@ def users_fill() -> None:
 def part_fill(part: Part) -> None:
     """Adds the part. Secondary indexes and foreign keys are made anew at the end, as after a restore."""
     with _bare_tables():
-        _copy(
-            "videos_video",
-            "id, owner_id, name, original_filename, status, error_code, error_message, size, sha256,"
-            " container, media_info, duration, width, height, has_thumbnail, created_at, updated_at",
-            _videos(part),
-        )
-        _copy(
-            "videos_operation",
-            "id, video_id, type, parameters, fingerprint, status, error_code, error_message, created_at,"
-            " updated_at",
-            _operations(part),
-        )
-        _copy(
-            "videos_output",
-            "id, operation_id, role, filename, content_type, size, sha256, verification, created_at",
-            _outputs(part),
-        )
-        _copy(
-            "jobs_job",
-            "id, owner_id, video_id, operation_id, type, priority, plan, status, progress, attempt,"
-            " max_attempts, error_code, error_message, log, queued_at, started_at, finished_at, duration_ms,"
-            " cpu_seconds, output_bytes, seq",
-            _jobs(part),
-        )
-        if part.first == 0:
-            _copy(
-                "jobs_step",
-                "job_id, owner_id, position, kind, lane, priority, needs, status, attempt, cpu_seconds,"
-                " worker",
-                _steps(part),
-            )
+        # Making the rows takes as long as storing them, so two processes do it.
+        numbers = [part.first, part.last, part.videos.start, part.videos.stop, part.end.timestamp()]
+        argv = [sys.executable, "-c", _OTHER, *map(str, [*numbers, part.step / timedelta(microseconds=1)])]
+        with subprocess.Popen(argv, env=os.environ) as other:
+            jobs_fill(part)
+        if other.returncode:
+            raise SystemExit("The second process of the fill failed.")
+
+
+# The process that `part_fill` starts beside itself.
+_OTHER = (
+    "import django; django.setup(); from tests.bench.history_site.fill import library_main; library_main()"
+)
+
+
+def library_main() -> None:
+    first, last, video, video_end = map(int, sys.argv[1:5])
+    end = datetime.fromtimestamp(float(sys.argv[5]), UTC)
+    step = timedelta(microseconds=float(sys.argv[6]))
+    library_fill(Part(first, last, range(video, video_end), end, step))
+
+
+def library_fill(part: Part) -> None:
+    """Videos, operations and outputs of the part."""
+    _copy(
+        Video,
+        "id, owner_id, name, original_filename, status, size, sha256, container, media_info, duration, width,"
+        " height, has_thumbnail, created_at, updated_at",
+        _videos(part),
+    )
+    _copy(
+        Operation,
+        "id, video_id, type, parameters, fingerprint, status, error_code, created_at, updated_at",
+        _operations(part),
+    )
+    _copy(
+        Output,
+        "id, operation_id, role, filename, content_type, size, sha256, verification, created_at",
+        _outputs(part),
+    )
+
+
+def jobs_fill(part: Part) -> None:
+    """Jobs of the part, and steps of those that are live."""
+    _copy(
+        Job,
+        "id, owner_id, video_id, operation_id, type, priority, plan, status, progress, attempt, max_attempts,"
+        " error_code, error_message, log, queued_at, started_at, finished_at, duration_ms, cpu_seconds,"
+        " output_bytes, seq",
+        _jobs(part),
+    )
+    if part.first == 0:
+        _copy(Step, "job_id, owner_id, position, kind, lane, priority, needs, status", _steps(part))
 
 
 def _videos(part: Part) -> Iterator[str]:
     info = '{"format": "mp4"}'
     for n in part.videos:
         yield (
-            f"{video_id(n)}\t{user_id(owner_of(n))}\tHoliday {n} by the sea\tIMG_{n}.mov\tready\t\t\t"
+            f"{video_id(n)}\t{user_id(owner_of(n))}\tHoliday {n} by the sea\tIMG_{n}.mov\tready\t"
             f"{n % 10**9}\t"
             f"{n:064x}\tmov\t{info}\t{n % 3600}\t1920\t1080\tt\t2024-01-01\t2024-01-01"
         )
@@ -165,7 +195,7 @@ def _operations(part: Part) -> Iterator[str]:
         code = "worker_lost" if made.status == "failed" else ""
         yield (
             f'{made.operation}\t{video_id(made.video)}\t{made.type}\t{{"width": {n % 2000}}}\t{made.job}\t'
-            f"{states.get(made.status, made.status)}\t{code}\t\t{made.queued}\t{made.queued}"
+            f"{states.get(made.status, made.status)}\t{code}\t{made.queued}\t{made.queued}"
         )
 
 
@@ -203,26 +233,46 @@ def _steps(part: Part) -> Iterator[str]:
         if made.status == "queued":
             owner = user_id(owner_of(made.video))
             lane = "short" if made.number % 2 else "encode"
-            yield f"{made.job}\t{owner}\t0\t{made.type}\t{lane}\t5\t{{}}\tqueued\t0\t0\t"
+            yield f"{made.job}\t{owner}\t0\t{made.type}\t{lane}\t5\t{{}}\tqueued"
 
 
-def _copy(table: str, columns: str, rows: Iterable[str]) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+def _copy(model: type[models.Model], columns: str, rows: Iterable[str]) -> None:
+    """Further columns get the defaults of their fields."""
+    given = set(columns.split(", "))
+    others = {
+        str(field.column): _default(field)
+        for field in model._meta.concrete_fields
+        if field.column not in given
+        and not field.null
+        and not field.has_db_default()
+        and not field.primary_key
+    }
+    names = ", ".join([columns, *others])
+    end = "".join(f"\t{value}" for value in others.values()) + "\n"
+    sql = f"COPY {model._meta.db_table} ({names}) FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(sql) as copy:
         chunk: list[str] = []
         for row in rows:
             chunk.append(row)
             if len(chunk) == 2000:
-                copy.write("\n".join(chunk) + "\n")
+                copy.write(end.join([*chunk, ""]))
                 chunk.clear()
         if chunk:
-            copy.write("\n".join(chunk) + "\n")
+            copy.write(end.join([*chunk, ""]))
+
+
+def _default(field: models.Field[Any, Any]) -> str:
+    value = field.get_default()
+    if isinstance(field, ArrayField):
+        return "{}"
+    return json.dumps(value) if isinstance(field, models.JSONField) else str(value)
 
 
 @contextmanager
 def _bare_tables() -> Iterator[None]:
     """Takes away what makes writing slow, and makes it anew. Foreign keys are not checked: we know them."""
     with connection.cursor() as cursor:
-        cursor.execute("SET maintenance_work_mem = '512MB'")
+        cursor.execute("SET maintenance_work_mem = '1GB'")
         cursor.execute(
             """SELECT conrelid::regclass, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint
             WHERE conrelid = ANY(%s::regclass[]) AND contype IN ('f', 'u') ORDER BY contype DESC""",
@@ -239,9 +289,11 @@ def _bare_tables() -> Iterator[None]:
         indexes = cursor.fetchall()
         for name, _ in indexes:
             cursor.execute(f"DROP INDEX {name}")
-        cursor.execute("ALTER TABLE jobs_job DISABLE TRIGGER USER")
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         yield
-        cursor.execute("ALTER TABLE jobs_job ENABLE TRIGGER USER")
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
         for _, definition in indexes:
             cursor.execute(definition)
         for table, name, definition in constraints:
