@@ -58,7 +58,7 @@ def test_sign_up_upload_resize_watch_play_and_download(page: Page, clip: Path, t
     expect(page.get_by_text("1920×1080").first).to_be_visible(timeout=30_000)
 
     card = page.locator("details.operation-choice", has_text="Resize")
-    card.locator("summary").click()
+    card.locator("summary").first.click()
     card.get_by_label("Width").fill("1280")
     expect(card.get_by_text("From 1920x1080 to 1280x720.")).to_be_visible(timeout=10_000)
     card.get_by_role("button", name="Start").click()

@@ -195,7 +195,7 @@ def _insert(table: Table, rows: list[Row], *, replace: bool) -> tuple[int, int]:
             values[name] = f"CASE WHEN {there} THEN r.{name} END"
         else:
             conditions.append(f"(r.{name} IS NULL OR {there})" if may_be_empty else there)
-    rows_given = f"json_populate_recordset(NULL::{quote(table.name)}, %s::json) r"
+    rows_given = f"json_populate_recordset(NULL::{quote(table.name)}, %s::json) WITH ORDINALITY r"
     source = f"FROM {rows_given} WHERE {' AND '.join(conditions)}"
     action = "DO NOTHING"
     if replace:
@@ -206,7 +206,7 @@ def _insert(table: Table, rows: list[Row], *, replace: bool) -> tuple[int, int]:
         (possible,) = cursor.fetchone()
         cursor.execute(
             f"INSERT INTO {quote(table.name)} ({', '.join(columns)}) "
-            f"SELECT {', '.join(values.values())} {source} ON CONFLICT {action}",
+            f"SELECT {', '.join(values.values())} {source} ORDER BY r.ordinality ON CONFLICT {action}",
             [data],
         )
         return cursor.rowcount, possible - cursor.rowcount
