@@ -57,8 +57,12 @@ def test_kill_of_a_worker_at_sixty_per_cent(
 
     time_passes()
     start_worker(concurrency=2)
-    # As beat does on a site: what a restart left without a wake-up gets one.
-    wait_for(lambda: reconcile() and all_completed(), seconds=90, what="other workers complete the job")
+
+    def completed() -> bool:
+        reconcile()  # as beat does on a site: what a restart left without a wake-up gets one
+        return all_completed()
+
+    wait_for(completed, seconds=90, what="other workers complete the job")
 
     assert Step.objects.filter(job=job, attempt__gt=1).count() == in_flight
     kept = dict(Step.objects.filter(position__in=finished).values_list("position", "result__token"))
