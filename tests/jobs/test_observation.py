@@ -119,10 +119,9 @@ def test_a_request_is_followed_from_the_post_to_the_published_result(
         wait_for(lambda: collector.named("step encode"), seconds=20, what="the step's span has come")
         wait_for(
             lambda: _has_figures(_ask(site, "GET", "/metrics", METRICS_TOKEN)[1]),
-            seconds=20,
-            what="the worker's figures have come",
+            seconds=30,
+            what="the figures of all processes have come",
         )
-        status, text = _ask(site, "GET", "/metrics", METRICS_TOKEN)
     finally:
         worker.destroy()
         site.process.terminate()
@@ -132,7 +131,6 @@ def test_a_request_is_followed_from_the_post_to_the_published_result(
     assert token not in web_log.read_text() + worker_log.read_text()
     assert METRICS_TOKEN not in web_log.read_text()
     _check_spans(collector, job)
-    _check_metrics(status, text)
 
 
 def _check_logs(
@@ -171,18 +169,17 @@ def _check_spans(collector: Collector, job: Job) -> None:
 
 
 def _has_figures(text: bytes) -> bool:
-    return b"videoproc_step_duration_seconds_count{" in text and b'status="completed"' in text
-
-
-def _check_metrics(status: int, text: bytes) -> None:
-    assert status == 200
-    families = {family.name: family for family in text_string_to_metric_families(text.decode())}
-    # Figures of earlier tests may still come in from this process.
-    finished = [(s.labels, s.value) for s in families["videoproc_jobs_finished"].samples]
-    assert ({"operation": "resize", "status": "completed"}, 1.0) in finished
-    workers = {s.labels["lane"]: s.value for s in families["videoproc_workers"].samples}
-    assert workers["worker"] == 1  # the name of the test's worker stands where the lane's does
-    requests = families["videoproc_http_requests"].samples
-    assert any(s.labels["route"] == "api" and s.labels["method"] == "POST" for s in requests)
-    pool = {s.labels["process"] for s in families["videoproc_db_pool_connections"].samples}
-    assert {"web", "worker"} <= pool
+    """Whether what each process sends every two seconds has come, next to what earlier tests have left."""
+    families = {family.name: family.samples for family in text_string_to_metric_families(text.decode())}
+    finished = [(s.labels, s.value) for s in families.get("videoproc_jobs_finished", [])]
+    # The name of the test's worker stands where the lane's does.
+    workers = {s.labels["lane"]: s.value for s in families.get("videoproc_workers", [])}
+    requests = {(s.labels["route"], s.labels["method"]) for s in families.get("videoproc_http_requests", [])}
+    pool = {s.labels["process"] for s in families.get("videoproc_db_pool_connections", [])}
+    return (
+        ({"operation": "resize", "status": "completed"}, 1.0) in finished
+        and b"videoproc_step_duration_seconds_count{" in text
+        and workers.get("worker") == 1
+        and ("api", "POST") in requests
+        and {"web", "worker"} <= pool
+    )
