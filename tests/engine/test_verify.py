@@ -9,10 +9,9 @@ import pytest
 
 from engine.control import Control
 from engine.failures import RunFailed
-from engine.playlists import verify_playlist
 from engine.types import Expectation, ExpectedStream, Limits, Origin, OutputPlan
 from engine.verify import verify
-from tests.engine.clips import H264, SECONDS, Clips, ffmpeg, picture, sound
+from tests.engine.clips import H264, SECONDS, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform
 from tests.engine.results import only
 
@@ -125,81 +124,3 @@ def test_frames_are_counted(clips: Clips, check: Check) -> None:
         check(clips.container("mp4"), frames=76)
     assert check(clips.container("mkv"), container="mkv", frames=75, streams=(
         STREAMS[0], ExpectedStream(kind="audio", codec="ac3")))["frames"] == "75"  # fmt: skip
-
-
-# ------------------------------------------------------------------------------------------------ playlists
-
-
-@pytest.fixture
-def folder(clips: Clips, tmp_path: Path) -> Path:
-    """An HLS folder of one rendition, as another command would have made it."""
-    for name in ("low", "sound"):
-        (tmp_path / name).mkdir()
-        kind = "0:v" if name == "low" else "0:a"
-        ffmpeg(
-            "-i", clips.container("mp4"), "-map", kind, "-c", "copy", "-f", "hls", "-hls_time", "1",
-            "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4", tmp_path / name / "list.m3u8",
-        )  # fmt: skip
-    (tmp_path / "main.m3u8").write_text(
-        '#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="1",URI="sound/list.m3u8"\n'
-        '#EXT-X-STREAM-INF:BANDWIDTH=100000,AUDIO="a"\nlow/list.m3u8\n'
-    )
-    return tmp_path
-
-
-def look(folder: Path, limits: Limits) -> list[str]:
-    done = verify_playlist(
-        folder,
-        "main.m3u8",
-        {"low/list.m3u8": STREAMS[:1], "sound/list.m3u8": STREAMS[1:]},
-        duration=SECONDS,
-        tolerance=0.1,
-        limits=limits,
-        control=Control(),
-    )
-    assert {path for path in folder.rglob("*") if path.is_file()} == set(done.files)
-    return [item.name for item in done.verification.report]
-
-
-def test_a_whole_playlist_is_passed(folder: Path, limits: Limits) -> None:
-    assert "low/list.m3u8 last segment decodes" in look(folder, limits)
-
-
-def last_segment(folder: Path) -> Path:
-    return max(folder.glob("low/*.m4s"))
-
-
-@pytest.mark.parametrize(
-    ("harm", "complaint"),
-    [
-        (lambda folder: last_segment(folder).write_bytes(b""), "missing or empty"),
-        (lambda folder: last_segment(folder).unlink(), "missing or empty"),
-        (lambda folder: last_segment(folder).write_bytes(b"not media" * 99), "last segment decodes"),
-        (lambda folder: (folder / "low/list.m3u8").write_bytes(b""), "readable should be a playlist"),
-        (lambda folder: rewritten(folder / "low/list.m3u8", "#EXT-X-ENDLIST", ""), "ended should be an end"),
-        (
-            lambda folder: rewritten(folder / "low/list.m3u8", "init.mp4", "../../init.mp4"),
-            "missing or empty",
-        ),
-        (lambda folder: rewritten(folder / "low/list.m3u8", "TARGETDURATION:", "TARGETDURATION:0"), None),
-        (lambda folder: rewritten(folder / "low/list.m3u8", "EXTINF:", "EXTINF:9"), "length should be"),
-        (lambda folder: rewritten(folder / "main.m3u8", "low/list.m3u8", ""), "renditions should be"),
-        (lambda folder: (folder / "main.m3u8").unlink(), "main.m3u8 readable"),
-    ],
-)
-def test_playlists_that_are_not_complete(
-    folder: Path, limits: Limits, harm: Callable[[Path], object], complaint: str | None
-) -> None:
-    harm(folder)
-    if complaint is None:  # a number written in another way
-        look(folder, limits)
-        return
-    with pytest.raises(RunFailed, match=complaint) as caught:
-        look(folder, limits)
-    assert caught.value.code == "output_invalid"
-
-
-def rewritten(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
