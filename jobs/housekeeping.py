@@ -18,6 +18,7 @@ from jobs.webhooks.sending import deliveries_purge
 from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
+from videos.services.holdings import holdings_fold
 from videos.services.uploads import uploads_expire
 from videos.services.usage import usage_fold
 from videos.services.videos import media_sweep, videos_purge
@@ -38,6 +39,7 @@ class Cleaned:
     sessions: int
     idempotency_keys: int
     storage_changes: int
+    holding_changes: int
     tiers_counted: int
     webhook_deliveries: int
 
@@ -55,6 +57,7 @@ def clean() -> Cleaned:
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
         storage_changes=usage_fold(),
+        holding_changes=holdings_fold(),
         tiers_counted=storage_count(),
         webhook_deliveries=deliveries_purge(),
     )

@@ -5,6 +5,8 @@ Every string here is put together from constants of this module; values travel a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jobs.figures import GROWTH
 from jobs.models import Job
 
@@ -80,22 +82,22 @@ def insert_from_jobs(*, owner: str, where: str) -> str:
         {_INSERT}"""  # noqa: S608 - see above
 
 
-def insert_month(*, where: str) -> str:
-    """Adds the days in `where` up by owner and type. Parameters: as of `insert_from_jobs`."""
+def insert_longer(*, where: str) -> str:
+    """Adds the roll-ups in `where` up by owner and type. Parameters: as of `insert_from_jobs`."""
     histograms = ", ".join(
         f"""{name} AS (
             SELECT owner, type, array_agg(bucket ORDER BY bucket) AS buckets,
                 array_agg(n ORDER BY bucket) AS counts
             FROM (SELECT owner, type, bucket, sum(n) AS n
-                FROM day, unnest({name}_buckets, {name}_counts) AS entry(bucket, n) GROUP BY 1, 2, 3) AS each
+                FROM shorter, unnest({name}_buckets, {name}_counts) AS entry(bucket, n)
+                GROUP BY 1, 2, 3) AS each
             GROUP BY 1, 2)"""  # noqa: S608 - see above
         for name, _ in _BOTH
     )
     return f"""
-        WITH day AS MATERIALIZED (
-            SELECT coalesce(owner_id, {EVERYBODY}) AS owner, * FROM jobs_rollup
-            WHERE grain = 'day' AND {where}),
-        base AS (SELECT owner, type, {FROM_ROLLUPS} FROM day GROUP BY 1, 2),
+        WITH shorter AS MATERIALIZED (
+            SELECT coalesce(owner_id, {EVERYBODY}) AS owner, * FROM jobs_rollup WHERE {where}),
+        base AS (SELECT owner, type, {FROM_ROLLUPS} FROM shorter GROUP BY 1, 2),
         {histograms}
         {_INSERT}"""  # noqa: S608 - see above
 
@@ -110,15 +112,32 @@ _INSERT = f"""
     FROM base LEFT JOIN duration USING (owner, type) LEFT JOIN queue USING (owner, type)
     ORDER BY base.owner, base.type"""  # noqa: S608 - see above
 
-SUM_JOBS = f"""
-    SELECT type, {FROM_JOBS} FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}} OFFSET 0) AS job
-    GROUP BY type"""  # noqa: S608 - see above
 
-# Apart from the sums, which would be made for each of the buckets too. `took` says whose bucket it is.
-HISTOGRAMS_OF_JOBS = f"""
-    SELECT type, grouping(waited_bucket) = 1 AS took, coalesce(took_bucket, waited_bucket), count(*)
-    FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}} OFFSET 0) AS job
-    GROUP BY GROUPING SETS ((type, took_bucket), (type, waited_bucket))"""  # noqa: S608 - see above
+def sum_of_jobs(wheres: Sequence[str]) -> str:
+    """Sums and both histograms of each type, of the jobs in all of `wheres` together, in one walk over them.
+
+    Parameters: as of `wheres`.
+    """
+    jobs = " UNION ALL ".join(f"SELECT {JOB_COLUMNS} FROM jobs_job WHERE {where}" for where in wheres)  # noqa: S608 - see above
+    histograms = ", ".join(
+        f"""{name} AS (
+            SELECT type, array_agg(bucket) AS buckets, array_agg(n) AS counts
+            FROM (SELECT type, {column}_bucket AS bucket, count(*) AS n
+                FROM job WHERE {column} IS NOT NULL GROUP BY 1, 2) AS each
+            GROUP BY 1)"""  # noqa: S608 - see above
+        for name, column in _BOTH
+    )
+    return f"""
+        WITH job AS MATERIALIZED ({jobs}),
+        base AS (SELECT type, {FROM_JOBS} FROM job GROUP BY 1),
+        {histograms}
+        SELECT base.*,
+            coalesce(duration.buckets, '{{}}') AS duration_buckets,
+            coalesce(duration.counts, '{{}}') AS duration_counts,
+            coalesce(queue.buckets, '{{}}') AS queue_buckets,
+            coalesce(queue.counts, '{{}}') AS queue_counts
+        FROM base LEFT JOIN duration USING (type) LEFT JOIN queue USING (type)"""  # noqa: S608 - see above
+
 
 SUM_ROLLUPS = f"""
     SELECT type, max(part) AS parts, {FROM_ROLLUPS}

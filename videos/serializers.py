@@ -15,7 +15,7 @@ from problems import kind_for
 from users.models import User
 from users.serializers import UserSerializer
 from videos.models import Asset, Operation, Output, Upload, Video
-from videos.selectors import storage_usage, videos_for
+from videos.selectors import storage_usage, videos_held_counted
 
 API = "/api/v1"
 _LINK = {"type": ["string", "null"], "format": "uri"}
@@ -163,7 +163,7 @@ class MeSerializer(UserSerializer):
 
     @extend_schema_field(UsageSerializer)
     def get_usage(self, user: User) -> dict[str, int]:
-        return {"storage_bytes": storage_usage(user), "videos": videos_for(user).count()}
+        return {"storage_bytes": storage_usage(user), "videos": sum(videos_held_counted(user).values())}
 
 
 class VideoCountsSerializer(serializers.Serializer[Any]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from videos import preset_views, views
+from videos import assets_views, preset_views, views
 
 urlpatterns = [
     path("videos/", views.library, name="library"),
@@ -16,6 +16,8 @@ urlpatterns = [
     path("presets/new/", preset_views.preset_new, name="preset-new"),
     path("presets/<str:preset_id>/", preset_views.preset_change, name="preset-change"),
     path("presets/<str:preset_id>/delete/", preset_views.preset_delete, name="preset-delete"),
+    path("files/", assets_views.assets, name="assets"),
+    path("files/<str:asset_id>/delete/", assets_views.asset_delete, name="asset-delete"),
     path("upload/", views.upload, name="upload"),
     path("upload/<str:upload_id>/discard/", views.upload_discard, name="upload-discard"),
 ]

@@ -30,7 +30,7 @@ PRIVATE = {
     "library-no-match": "/videos/?q=nothing+is+called+this",
     "upload": "/upload/",
     "jobs": "/jobs/",
-    "jobs-no-match": "/jobs/?status=cancelled&type=thumbnail&page=9",
+    "jobs-no-match": "/jobs/?status=cancelled&type=thumbnail",
     "account": "/account/",
     "presets": "/presets/",
     "preset-new": "/presets/new/?type=resize&parameters=%7B%22short_side%22:480%7D",

@@ -20,6 +20,7 @@ from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
 from videoproc.legacy.models import LegacyRecord
 from videos.models import (
     Asset,
+    HoldingChange,
     Operation,
     Output,
     Preset,
@@ -155,5 +156,6 @@ LEFT_OUT: Mapping[type[Model], str] = {
     RollupProgress: "the new site sums up all days itself",
     WebhookDelivery: "is the log of webhooks, which are made anew",
     TierStorage: "is counted anew every hour",
+    HoldingChange: "comes with videos, operations and results: triggers write it",
     StorageChange: "comes with videos and results: triggers write it",
 }
