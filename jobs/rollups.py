@@ -99,10 +99,10 @@ def _month_recount(month: date) -> int | None:
     for day, owners in days.items():
         _day_recount(day, list(owners))
     if through is not None:
-        owners = list(set().union(*days.values()))
+        everyone = list(set().union(*days.values()))
         for unit in _longer(days):
             if unit.end <= through:
-                _longer_rebuild(unit, owners)
+                _longer_rebuild(unit, everyone)
     return len(days)
 
 
@@ -155,12 +155,12 @@ def _longer(days: Iterable[date]) -> list[Span]:
 def _longer_rebuild(unit: Span, owners: list[uuid.UUID] | None) -> None:
     """Adds up what a unit is the sum of, for these owners (None: for all) and for everybody."""
     grain, start, end = unit
+    whose = ""
+    chosen: list[list[uuid.UUID]] = []
     if grain == Rollup.Grain.DEKAD:
         # Of single owners there would be nearly as many as days.
-        whose, chosen = " AND owner_id IS NULL", []
-    elif owners is None:
-        whose, chosen = "", []
-    else:
+        whose = " AND owner_id IS NULL"
+    elif owners is not None:
         whose, chosen = " AND (owner_id IS NULL OR owner_id = ANY(%s))", [owners]
     _run(f"DELETE FROM jobs_rollup WHERE grain = %s AND start = %s{whose}", grain, start, *chosen)  # noqa: S608 - from constants
     sql = rollup_sql.insert_longer(where=f"grain = %s AND start >= %s AND start < %s{whose}")

@@ -57,7 +57,7 @@ class KeysetChangeList(ChangeList):
         self._address = super().url_for_result(self.model(pk=_ANY_KEY))
 
     def url_for_result(self, result: Model) -> str:
-        return self._address.replace(_ANY_KEY, quote(result.pk)) + self._suffix
+        return self._address.replace(_ANY_KEY, str(quote(result.pk))) + self._suffix
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         for name in (BEFORE, AFTER):

@@ -203,7 +203,7 @@ class OutputAdmin(MachineMade):
 
 @admin.register(Asset)
 class AssetAdmin(MachineMade):
-    list_display = ("id", "owner", "kind", "filename", "bytes", "created_at")
+    list_display = ("filename", "owner", "kind", "bytes", "created_at")
     list_filter = ("created_at", MissingFileFilter)
     list_select_related = ("owner",)
     list_defer = ("media_info",)

@@ -126,7 +126,6 @@ class JobAdmin(ReadOnly, ListAdmin):
         ("What was planned", {"classes": ("collapse",), "fields": ("plan_text",)}),
     )  # fmt: skip
 
-
     def search(self, rows: QuerySet[Job], term: str) -> QuerySet[Job]:
         owners, few = list(users_named(term)), videos_named(term, at_most=NAMED_FEW)
         named = Job.objects.filter(video__in=list(few.values_list("pk", flat=True)))

@@ -54,7 +54,8 @@ class Timing(NamedTuple):
 def main() -> None:
     """`fill NAME`, `measure tenth|whole ONLY` or `report ONLY`."""
     command, *rest = sys.argv[1:]
-    {"fill": _fill, "measure": _measure, "report": _report}[command](*rest)
+    commands: dict[str, Callable[..., None]] = {"fill": _fill, "measure": _measure, "report": _report}
+    commands[command](*rest)
 
 
 def _fill(tenth_name: str) -> None:
