@@ -7,6 +7,7 @@ only.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _Row = TypeVar("_Row", Asset, Video, Upload, Operation, Output)
 NAMED_MAX = 1000
 # As many whose jobs or results are looked for: PostgreSQL would rather read the whole history for more.
 NAMED_FEW = 100
+_DIGIT = re.compile(r"\d")
 # A finished upload without its video means that its process ended in between.
 _STUCK_AFTER = timedelta(minutes=1)
 
@@ -56,7 +58,10 @@ def videos_for(viewer: Viewer) -> QuerySet[Video]:
 
 def videos_matching(videos: QuerySet[Video], text: str) -> QuerySet[Video]:
     """Those whose name contains every word of `text`, in any case and order."""
-    for word in text.replace("\x00", " ").split()[:10]:
+    words = text.replace("\x00", " ").split()[:10]
+    # The index looks for the first word among the owner's videos, and for the next one only where that was:
+    # what is probably rare goes first.
+    for word in sorted(words, key=lambda word: (not _DIGIT.search(word), -len(word))):
         videos = videos.filter(name__icontains=word)
     return videos
 

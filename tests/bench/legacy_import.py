@@ -1,8 +1,8 @@
 """`bin/bench legacy_import`: the rate and the memory of an import of many distinct videos and users.
 
-`VIDEOPROC_BENCH_VIDEOS` (2000) and `VIDEOPROC_BENCH_USERS` (200) set its size, `VIDEOPROC_BENCH_DISTINCT` (all)
-how many of the videos differ, as libraries hold copies. Throw-away servers of its own; the figures go to
-var/bench/legacy_import.json.
+`VIDEOPROC_BENCH_VIDEOS` (2000) and `VIDEOPROC_BENCH_USERS` (200) set its size, `VIDEOPROC_BENCH_DISTINCT`
+(all) how many of the videos differ, as libraries hold copies. Throw-away servers of its own; the figures go
+to var/bench/legacy_import.json.
 """
 
 from __future__ import annotations
