@@ -22,6 +22,7 @@ from engine.procedure import Findings, Procedure
 from engine.procedures import bars, loudness, target_quality, target_size
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.runner import Outcome
+from engine.score import scorable, score
 from engine.stages import stage
 from engine.storage import sha256_of, sync_directory, sync_file
 from engine.streaming import finish_stream
@@ -117,6 +118,12 @@ def _link_to(target: Path, link: Path) -> None:
     link.symlink_to(target)
 
 
+def _every_frame_of(join: Join, output: OutputPlan) -> OutputPlan:
+    """The output, to be decoded whole and to have every frame of the pieces."""
+    expected = output.expectation.model_copy(update={"joined": True, "frames": len(join.times)})
+    return output.model_copy(update={"expectation": expected})
+
+
 class _Execution:
     """One step on its way: what all its parts share."""
 
@@ -168,6 +175,7 @@ class _Execution:
     def _made(self, runs: tuple[Run, ...]) -> tuple[Artifact, ...]:
         """The verified outputs of these runs, and those whose words are known from the plan."""
         self._found = Findings()
+        self._joins = {}
         total = sum(run.expected_duration for run in runs) or 1.0
         done = 0.0
         for run in runs:
@@ -280,7 +288,7 @@ class _Execution:
         for position, item in enumerate(run.inputs):
             if not item.cuts:
                 continue
-            source = self._sources.get(SOURCE)
+            source = self._sources.get(item.source)
             join = joined(
                 position, item, self._work_dir, source=source, limits=self._limits, control=self._control
             )
@@ -336,6 +344,9 @@ class _Execution:
         changed = self._found.expectations.get(output.role)
         if changed is not None:
             output = output.model_copy(update={"expectation": changed})
+        join = self._joins.get(output.role)
+        if join is not None:
+            output = _every_frame_of(join, output)
         try:
             if output.members:
                 return self._finish_stream(path.parent, output)
@@ -349,13 +360,43 @@ class _Execution:
                 )
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
-            raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
+            cause = cause_of_bad_output(problem, self._limits, log=self.log)
+            if join is not None and cause.code == "output_invalid":
+                raise RunFailed("parts_do_not_join", reason=cause.data["reason"], log=self.log) from problem
+            raise cause from problem
         self._cpu_seconds += verified.cpu_seconds
-        report = verified.verification.report + self._check_join(output, path)
+        report = verified.verification.report + (() if join is None else (self._times_of(join, path),))
         for check in report:
             self._add(f"{output.filename}: {check.name}: {check.actual}, as expected\n")
-        more = self._found.checks.get(output.role, ())
+        more = self._found.checks.get(output.role, ()) + self._scored(output, path, verified.media)
         return self._kept(output, path, Verification(report=(*report, *more)), media=verified.media)
+
+    def _scored(self, output: OutputPlan, path: Path, media: MediaInfo) -> tuple[Check, ...]:
+        """How like its source it looks, where that was asked for and can be told."""
+        origin = output.expectation.origin
+        whole = (*self._step.runs, *(self._plan.undivided.runs if self._plan.undivided else ()))
+        pictures = [
+            picture
+            for run in whole
+            for file in run.files
+            if file.role == output.role and (picture := scorable(file, origin)) is not None
+        ]
+        if not output.expectation.score or not pictures or origin is None or media.main_video is None:
+            return ()
+        found = score(
+            path,
+            self._sources[SOURCE],
+            pictures[-1],
+            origin,
+            duration=media.main_video.duration or media.duration,
+            rate=media.main_video.frame_rate,
+            limits=self._limits,
+            control=self._control,
+        )
+        if found is None:
+            return ()
+        self.note(f"{output.filename}: {found.check.actual}", cpu_seconds=found.cpu_seconds)
+        return (found.check,)
 
     def _kept(
         self, output: OutputPlan, path: Path, report: Verification, *, media: MediaInfo | None
@@ -379,19 +420,12 @@ class _Execution:
             self._add(f"{check.name}: {check.actual}, as expected\n")
         return made.artifact
 
-    def _check_join(self, output: OutputPlan, path: Path) -> tuple[Check, ...]:
-        join = self._joins.get(output.role)
-        if join is None:
-            return ()
-        report, cpu_seconds, log = check_join(path, join, limits=self._limits, control=self._control)
-        self._cpu_seconds += cpu_seconds
-        self._add(log)
-        wrong = [
-            f"{check.name} should be {check.expected}: {check.actual}" for check in report if not check.passed
-        ]
-        if wrong:
-            raise RunFailed("parts_do_not_join", reason="; ".join(wrong) + ".", log=self.log)
-        return report
+    def _times_of(self, join: Join, path: Path) -> Check:
+        check = check_join(path, join, limits=self._limits, control=self._control)
+        if not check.passed:
+            reason = f"{check.name} should be {check.expected}: {check.actual}."
+            raise RunFailed("parts_do_not_join", reason=reason, log=self.log)
+        return check
 
     def _add(self, text: str) -> None:
         folders = {source.parent for source in self._sources.values()}
