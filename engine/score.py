@@ -46,7 +46,7 @@ class Score:
 def scorable(file: FileRecipe, origin: Origin | None) -> StreamRecipe | None:
     """The picture of a file that can be compared with its source frame by frame; None where none can."""
     picture = next((stream for stream in file.streams if stream.kind == "video"), None)
-    if picture is None or picture.action != "encode" or origin is None or origin.picture is None:
+    if picture is None or picture.action != "encode" or origin is None:
         return None
     moved = origin.speed != 1.0 or "r" in picture.options
     timed = any(item.name in _TIMED or item.takes or item.gives for item in picture.filters)

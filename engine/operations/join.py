@@ -361,4 +361,5 @@ OPERATION = OperationType(
     Parameters=JoinParameters,
     plan=_plan,
     others=_others,
+    chained=False,
 )

@@ -40,7 +40,7 @@ class PipelineStep(BaseModel):
         possible = sorted(
             name
             for name, operation in catalogue.operations().items()
-            if name != _TYPE and (operation.others is None or operation.others_optional)
+            if name != _TYPE and operation.chained
         )
         if type_ not in possible:
             known = ", ".join(possible)

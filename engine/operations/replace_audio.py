@@ -136,4 +136,5 @@ OPERATION = OperationType(
     Parameters=ReplaceAudioParameters,
     plan=_plan,
     others=_others,
+    chained=False,
 )
