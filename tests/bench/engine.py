@@ -155,10 +155,11 @@ def _case(case: Case, clips: Clips, url: str, folder: Path, repeat: int) -> list
         return [Line(f"{case.name}: not there yet ({reason})", None, "")]
     source = clips.get(case.clip)
     bare, ours = [], []
-    for number in range(repeat):
-        bare.append(_bare(case, source, folder / f"bare-{number}"))
-        ours.append(_ours(case, source, url, folder / f"ours-{number}"))
-    return _lines(case, source, bare, ours)
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        for number in range(repeat):
+            bare.append(_bare(case, source, Path(made, f"bare-{number}")))
+            ours.append(_ours(case, source, url, Path(made, f"ours-{number}")))
+        return _lines(case, source, bare, ours)
 
 
 def _missing(case: Case) -> str:
