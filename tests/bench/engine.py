@@ -86,13 +86,22 @@ CASES = (
         for kind in ("mov", "mkv")
     ),
     Case(
+        "C1 mkv to mp4", "C1-mkv", [Wish("convert", {"format": "mp4"})],
+        [(["-map", "0", "-c", "copy", *FASTSTART], "copy.mp4")], slack=0.6,
+    ),
+    Case(
         "C2 to webm, VP9", "C2", [Wish("convert", {"format": "webm"})],
         [(["-c:v", "libvpx-vp9", "-b:v", "0", "-crf", "30", "-threads", "2", "-c:a", "libopus"], "vp9.webm")],
         ratio=0.68, size=0.05, vmaf=0.3,
     ),
     Case(
-        "C1 to AV1 (SVT), preset 8", "C1", [Wish("convert", {"format": "mp4", "video_codec": "av1"})],
-        [(["-c:v", "libsvtav1", "-preset", "8", "-crf", "35", *SOUND, *FASTSTART], "av1.mp4")], ratio=1.0,
+        "C1 to 720p, AV1 (SVT) preset 8", "C1",
+        [Wish("pipeline", {"steps": [
+            {"type": "resize", "parameters": {"height": 720}},
+            {"type": "convert", "parameters": {"format": "mp4", "video_codec": "av1"}},
+        ]})],
+        [([*TO_720, "-c:v", "libsvtav1", "-preset", "8", "-crf", "35", *SOUND, *FASTSTART], "av1.mp4")],
+        ratio=1.0, size=0.02, vmaf=0.15,
     ),
     Case(
         "2 s clip to 360p", "short", [Wish("resize", {"height": 360})],
