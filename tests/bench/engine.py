@@ -114,7 +114,7 @@ CASES = (
     ),
     Case(
         "exact trim 61.3 to 362.7 s of C3", "C3",
-        [Wish("trim", {"start": 61.3, "end": 362.7, "mode": "smart"})],
+        [Wish("trim", {"start": 61.3, "end": 362.7, "mode": "exact"})],
         [([*X264, "-c:a", "aac"], "trim.mp4")], ratio=0.02, before=("-ss", "61.3", "-t", "301.4"),
     ),
     Case("C2 to five sizes at once", "C2", _sizes(), _bare_sizes(), bare_at_once=5, ratio=1.0),
