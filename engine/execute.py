@@ -118,12 +118,6 @@ def _link_to(target: Path, link: Path) -> None:
     link.symlink_to(target)
 
 
-def _every_frame_of(join: Join, output: OutputPlan) -> OutputPlan:
-    """The output, to be decoded whole and to have every frame of the pieces."""
-    expected = output.expectation.model_copy(update={"joined": True, "frames": len(join.times)})
-    return output.model_copy(update={"expectation": expected})
-
-
 class _Execution:
     """One step on its way: what all its parts share."""
 
@@ -344,9 +338,6 @@ class _Execution:
         changed = self._found.expectations.get(output.role)
         if changed is not None:
             output = output.model_copy(update={"expectation": changed})
-        join = self._joins.get(output.role)
-        if join is not None:
-            output = _every_frame_of(join, output)
         try:
             if output.members:
                 return self._finish_stream(path.parent, output)
@@ -360,12 +351,9 @@ class _Execution:
                 )
         except RunFailed as problem:
             self._add(f"{output.filename}: {problem.detail}\n{problem.log}")
-            cause = cause_of_bad_output(problem, self._limits, log=self.log)
-            if join is not None and cause.code == "output_invalid":
-                raise RunFailed("parts_do_not_join", reason=cause.data["reason"], log=self.log) from problem
-            raise cause from problem
+            raise cause_of_bad_output(problem, self._limits, log=self.log) from problem
         self._cpu_seconds += verified.cpu_seconds
-        report = verified.verification.report + (() if join is None else (self._times_of(join, path),))
+        report = verified.verification.report + self._check_join(output, path)
         for check in report:
             self._add(f"{output.filename}: {check.name}: {check.actual}, as expected\n")
         more = self._found.checks.get(output.role, ()) + self._scored(output, path, verified.media)
@@ -420,12 +408,19 @@ class _Execution:
             self._add(f"{check.name}: {check.actual}, as expected\n")
         return made.artifact
 
-    def _times_of(self, join: Join, path: Path) -> Check:
-        check = check_join(path, join, limits=self._limits, control=self._control)
-        if not check.passed:
-            reason = f"{check.name} should be {check.expected}: {check.actual}."
-            raise RunFailed("parts_do_not_join", reason=reason, log=self.log)
-        return check
+    def _check_join(self, output: OutputPlan, path: Path) -> tuple[Check, ...]:
+        join = self._joins.get(output.role)
+        if join is None:
+            return ()
+        report, cpu_seconds, log = check_join(path, join, limits=self._limits, control=self._control)
+        self._cpu_seconds += cpu_seconds
+        self._add(log)
+        wrong = [
+            f"{check.name} should be {check.expected}: {check.actual}" for check in report if not check.passed
+        ]
+        if wrong:
+            raise RunFailed("parts_do_not_join", reason="; ".join(wrong) + ".", log=self.log)
+        return report
 
     def _add(self, text: str) -> None:
         folders = {source.parent for source in self._sources.values()}

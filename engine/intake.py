@@ -294,7 +294,7 @@ def _with_longest(media: MediaInfo) -> MediaInfo:
     """AVI tells how long its picture is; sound may go on after it."""
     if media.container != "avi":
         return media
-    streams = [*media.video, *media.audio]
+    streams: list[VideoStream | AudioStream] = [*media.video, *media.audio]
     ends = [stream.start_time + stream.duration for stream in streams if stream.duration is not None]
     return media.model_copy(update={"duration": max([media.duration, *ends])})
 

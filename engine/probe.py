@@ -32,7 +32,7 @@ _ENCRYPTED_TAGS = frozenset({"encv", "enca", "drms", "drmi"})
 _TEXT_LIMIT = 200
 _EVEN = 1.01  # the average of a whole file is never quite its rate
 _HIGHEST_USUAL_RATE = 120.0
-SHORT_HASH = "murmur3"  # packets that are listed are hashed as well, all of them
+_HASH = "murmur3"  # packets that are listed are hashed as well, all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def probe(path: Path, *, reading: Reading, limits: Limits, control: Control) -> 
         *reading.arguments(limits),
         "-threads", str(limits.threads),
         "-print_format", "json", "-show_format", "-show_streams", "-show_chapters",
-        "-show_data_hash", SHORT_HASH,
+        "-show_data_hash", _HASH,
         # A few packets show whether the picture begins with frames that are not to be shown.
         "-read_intervals", "%+#32", "-show_entries", "packet=stream_index,flags",
         "-i", f"file:{path.absolute()}",

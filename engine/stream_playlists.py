@@ -160,9 +160,9 @@ def master_playlist(
         name = _unique(_quotable(track.name) or f"Track {number}", names)
         lines.append(f"#EXT-X-MEDIA:{_attributes(_sound_attributes(track, name))}")
     names = set()
-    for number, track in enumerate(words, 1):
-        name = _unique(_quotable(track.name) or f"Track {number}", names)
-        lines.append(f"#EXT-X-MEDIA:{_attributes(_words_attributes(track, name))}")
+    for number, spoken in enumerate(words, 1):
+        name = _unique(_quotable(spoken.name) or f"Track {number}", names)
+        lines.append(f"#EXT-X-MEDIA:{_attributes(_words_attributes(spoken, name))}")
     shown = {"SUBTITLES": f'"{_WORDS}"'} if words else {}
     for picture in pictures:
         attributes = {**_picture_attributes(picture, tracks), **shown}

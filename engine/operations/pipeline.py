@@ -38,9 +38,7 @@ class PipelineStep(BaseModel):
     @classmethod
     def _is_known(cls, type_: str) -> str:
         possible = sorted(
-            name
-            for name, operation in catalogue.operations().items()
-            if name != _TYPE and operation.chained
+            name for name, operation in catalogue.operations().items() if name != _TYPE and operation.chained
         )
         if type_ not in possible:
             known = ", ".join(possible)

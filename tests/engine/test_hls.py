@@ -156,7 +156,7 @@ def test_players_find_every_frame_by_the_playlists_alone(clips: Clips, perform: 
 def _worded(clips: Clips) -> Path:
     """Two tracks of subtitles, of which one has no line."""
     line = b"1\n00:00:00,500 --> 00:00:01,200\nGuten <i>Tag</i>\n\n"
-    words = ["-f", "srt", "-i", clips.written("guten-tag", line)]
+    words = ["-f", "srt", "-i", str(clips.written("guten-tag", line))]
     return clips.made(
         "worded", *picture("320x180", seconds=2), *sound(seconds=2), *words, *words,
         "-map", "0:v", "-map", "1:a", "-map", "2:s", "-map", "3:s", *H264, "-c:a", "aac", "-c:s", "srt",

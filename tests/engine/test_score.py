@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from engine.execute import StepResult
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform
 from tests.engine.results import only
@@ -13,13 +15,13 @@ from tests.engine.site_like import made
 from tests.engine.test_plans import media, planned
 
 
-def scene(clips: Clips, *more: str) -> object:
+def scene(clips: Clips, *more: str) -> Path:
     return clips.made(
         "scored", *picture("320x180", seconds=3), *sound(seconds=3), *H264, *more, "-c:a", "aac", "-f", "mp4"
     )
 
 
-def vmaf(result: object) -> float:
+def vmaf(result: StepResult) -> float:
     (line,) = [check.actual for check in only(result).verification.report if check.name == "quality"]
     found = re.fullmatch(r"VMAF ([\d.]+) on 2 s of samples", line)
     assert found, line
@@ -52,9 +54,9 @@ def test_it_is_compared_with_what_the_encoder_was_given(
     assert vmaf(perform(type_, {**wish, "score": True}, turned)) > 85
 
 
-def test_segments_are_measured_too(clips: Clips, tmp_path: object) -> None:
+def test_segments_are_measured_too(clips: Clips, tmp_path: Path) -> None:
     source = scene(clips, "-g", "12")
-    wish = {"format": "mp4", "crf": 14, "score": True}
+    wish: dict[str, object] = {"format": "mp4", "crf": 14, "score": True}
     result = made("convert", wish, source, tmp_path, seconds=1)
     assert "times of frames over 2 joins" in [check.name for check in only(result).verification.report]
     assert vmaf(result) > 90
