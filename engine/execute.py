@@ -412,7 +412,13 @@ class _Execution:
         join = self._joins.get(output.role)
         if join is None:
             return ()
-        report, cpu_seconds, log = check_join(path, join, limits=self._limits, control=self._control)
+        report, cpu_seconds, log = check_join(
+            path,
+            join,
+            decoded_whole=output.expectation.joined,
+            limits=self._limits,
+            control=self._control,
+        )
         self._cpu_seconds += cpu_seconds
         self._add(log)
         wrong = [

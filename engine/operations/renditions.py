@@ -33,13 +33,13 @@ class RenditionsFormat(StrEnum):
 class RenditionsParameters(Parameters):
     """Sizes are called by their short side: 720 is 1280x720 for a wide video, 720x1280 for an upright one."""
 
-    sizes: Rungs = Field(
+    sizes: Rungs | None = Field(
+        default=None,
         title="Sizes",
         description=(
             "Short sides in pixels, such as 1080, 720, 480: one file for each. Sizes above the source are "
-            "left out; if none is left, there is one file of the source's size."
+            "left out; if none is left, there is one file of the source's size. Empty takes the usual ones."
         ),
-        examples=["1080, 720, 480"],
     )
     format: RenditionsFormat = Field(
         default=RenditionsFormat.MP4,
@@ -62,10 +62,10 @@ class RenditionsParameters(Parameters):
 
     @field_validator("sizes")
     @classmethod
-    def _largest_first(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
-        if not sizes:
-            raise PydanticCustomError("required", "Name at least one size.")
-        return tuple(sorted(set(sizes), reverse=True))
+    def _largest_first(cls, sizes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if sizes == ():
+            raise PydanticCustomError("required", "Name at least one size, or leave it out.")
+        return None if sizes is None else tuple(sorted(set(sizes), reverse=True))
 
 
 def _plan(parameters: RenditionsParameters, media: MediaInfo) -> Plan:

@@ -55,7 +55,6 @@ def test_nothing_to_encode_is_quick() -> None:
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        ({}, {"/parameters/sizes": "required"}),
         ({"sizes": []}, {"/parameters/sizes": "required"}),
         ({"sizes": "720, big"}, {"/parameters/sizes/1": "not_an_integer"}),
         ({"sizes": [32]}, {"/parameters/sizes/0": "too_small"}),
