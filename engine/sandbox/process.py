@@ -121,6 +121,8 @@ def _become(request: dict[str, Any], layer: str, descriptors: list[int]) -> None
             confine(request, layer, alive)
         except OSError as error:
             _say(f"cannot be set up: {error.filename}: {error.strerror}")
+        except (ValueError, OverflowError, MemoryError) as error:
+            _say(f"cannot be set up: {error!r}")
         else:
             code = NOT_STARTED
             if request["attempts"] is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from rest_framework.test import APIClient
 
 from engine.catalogue import parameters_for
@@ -64,6 +65,21 @@ def test_twins_in_unicode_are_one_name(alice_uploads: Client) -> None:
         headers = {**BYTES, "Upload-Length": "1", "Upload-Metadata": metadata}
         assert alice_uploads.call("POST", "/api/v1/uploads", headers=headers, data=b"1").status_code == 201
     assert set(Video.objects.values_list("name", flat=True)) == {"caf\u00e9"}
+
+
+def test_a_megabyte_of_metadata(alice_uploads: Client) -> None:
+    """42: the server refuses it before anything is made of it."""
+    for size in (20_000, 1_000_000):
+        metadata = f"filename {base64.b64encode(b'n' * size).decode()}"
+        try:
+            response = alice_uploads.create(5, **{"Upload-Metadata": metadata})
+        except requests.ConnectionError:  # hung up on in the middle
+            continue
+        assert response.status_code in {201, 400, 413, 431}, response.text
+        if response.status_code == 201:
+            assert len(Upload.objects.get().filename) <= 255
+            Upload.objects.all().delete()
+    assert not Upload.objects.exists()
 
 
 # 39: numbers that no picture and no clock has.
