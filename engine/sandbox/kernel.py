@@ -162,7 +162,7 @@ def landlock(paths: Iterable[tuple[str, int]]) -> None:
 
 # -------------------------------------------------------------------------------------------- seccomp
 
-# What a media tool has no use for: the way out of the process, to other processes, and to rarely used parts of
+# What a media tool has no use for: ways out of the process, to other processes, and to rarely used parts of
 # the kernel. Name -> number on x86-64 and on aarch64.
 _REFUSED: dict[str, tuple[int, int]] = {
     "socket": (41, 198), "socketpair": (53, 199),

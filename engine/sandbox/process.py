@@ -59,9 +59,7 @@ def main(layer: str, number: int) -> None:
 def _leave() -> None:
     """Out of the machine's users, network, shared memory and names; the tools stay in what we enter here."""
     user, group = os.geteuid(), os.getegid()
-    kernel.unshare(
-        kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS
-    )
+    kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
     # Whoever we are outside, inside it is nobody: also a worker that runs as root.
     for name, text in (
         ("setgroups", "deny"), ("uid_map", f"65534 {user} 1"), ("gid_map", f"65534 {group} 1")

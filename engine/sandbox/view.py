@@ -50,12 +50,16 @@ def view_of(argv: Sequence[str], cwd: Path, sees: Iterable[Path]) -> View:
     if writes:
         entries.append((str(folder), _real(folder), WRITE))
         wanted += _fonts()
-    for path in dict.fromkeys(wanted):
+    entries += [
+        (str(path), _real(path), READ)
+        for path in dict.fromkeys(wanted)
         # What lies in the scratch folder is there already.
-        if os.path.exists(path) and not (writes and path.is_relative_to(folder)):  # noqa: PTH110
-            entries.append((str(path), _real(path), READ))
+        if path.exists() and not (writes and path.is_relative_to(folder))
+    ]
     entries.append((argv[0], _real(Path(argv[0])), RUN))
-    return View(tuple((_placed(path, program.links), real, kind) for path, real, kind in entries), program.links)
+    return View(
+        tuple((_placed(path, program.links), real, kind) for path, real, kind in entries), program.links
+    )
 
 
 def _placed(path: str, links: Sequence[tuple[str, str]]) -> str:
@@ -78,7 +82,8 @@ def _real(path: Path) -> str:
 @functools.cache
 def _program(path: str) -> View:
     """What this program needs to start: devices and shared libraries."""
-    entries = [(f"/dev/{name}", f"/dev/{name}", DEVICE) for name in _DEVICES if os.path.exists(f"/dev/{name}")]  # noqa: PTH110
+    devices = (f"/dev/{name}" for name in _DEVICES)
+    entries = [(name, name, DEVICE) for name in devices if Path(name).exists()]
     links = []
     folders = list(_folders_for(Path(path)))
     if folders:
@@ -87,9 +92,11 @@ def _program(path: str) -> View:
                 links.append((top, os.readlink(top).strip("/")))  # noqa: PTH115
             elif os.path.isdir(top):  # noqa: PTH112
                 folders.append(top)
-    for folder in dict.fromkeys(folders):
-        if os.path.exists(folder):  # noqa: PTH110
-            entries.append((folder, _real(Path(folder)), READ if folder == _LOADER_CACHE else RUN))
+    entries += [
+        (folder, _real(Path(folder)), READ if folder == _LOADER_CACHE else RUN)
+        for folder in dict.fromkeys(folders)
+        if Path(folder).exists()
+    ]
     return View(tuple(entries), tuple(links))
 
 

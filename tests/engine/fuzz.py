@@ -2,8 +2,8 @@
 
     python -m tests.engine.fuzz --files 10000 --seed 7
 
-Whatever a file is, looking at it ends in time, in a code that the catalogue knows and that blames the file, and
-leaves no process, no file and no descriptor behind. The same seed damages the same files in the same way.
+Whatever a file is, looking at it ends in time, in a code that the catalogue knows and that blames the file,
+and leaves no process, no file and no descriptor behind. The same seed damages the same files in the same way.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _cut(data: bytearray, chance: random.Random) -> None:
 def _sizes(data: bytearray, chance: random.Random) -> None:
     """Numbers of one to eight bytes become ones at the edge, at first where boxes and elements begin."""
     for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(min(len(data), 4096) if chance.random() < 0.7 else len(data))  # noqa: PLR2004
+        at = chance.randrange(min(len(data), 4096) if chance.random() < 0.7 else len(data))
         width = chance.choice("BHIQ")
         value = chance.choice(_EDGES) & ((1 << 8 * struct.calcsize(width)) - 1)
         number = struct.pack(f"{chance.choice('<>')}{width}", value)
@@ -65,7 +65,7 @@ def _moved(data: bytearray, chance: random.Random) -> None:
     length = chance.randrange(1, max(2, len(data) // 8))
     begin, end = chance.randrange(len(data)), chance.randrange(len(data))
     piece = data[begin : begin + length]
-    data[end : end + (length if chance.random() < 0.5 else 0)] = piece  # noqa: PLR2004
+    data[end : end + (length if chance.random() < 0.5 else 0)] = piece
 
 
 def _blank(data: bytearray, chance: random.Random) -> None:
@@ -73,7 +73,15 @@ def _blank(data: bytearray, chance: random.Random) -> None:
     data[at : at + length] = bytes([chance.choice((0, 0xFF))]) * len(data[at : at + length])
 
 
-_WAYS: Sequence[Callable[[bytearray, random.Random], None]] = (_flipped, _flipped, _cut, _sizes, _sizes, _moved, _blank)
+_WAYS: Sequence[Callable[[bytearray, random.Random], None]] = (
+    _flipped,
+    _flipped,
+    _cut,
+    _sizes,
+    _sizes,
+    _moved,
+    _blank,
+)
 
 
 def seeds(clips: Clips) -> dict[str, bytes]:

@@ -135,7 +135,9 @@ def killed(bench: Bench) -> None:
     """An encoder that dies of a signal, as by a fault in a library: its only instruction is none."""
     machine, instruction = {"aarch64": (183, bytes(4))}.get(platform.machine(), (62, b"\x0f\x0b"))
     at, length = 0x400000, 64 + 56 + len(instruction)
-    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, machine, 1, at + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    head = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, machine, 1, at + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0
+    )
     load = struct.pack("<IIQQQQQQ", 1, 5, 0, at, at, length, length, 0x1000)
     program = bench.work / "ffmpeg"
     program.write_bytes(head + load + instruction)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
 from pathlib import Path
 
-from tests.engine.fuzz import CLEAN, DAMAGED, bad, damaged, open_now, run, seeds
 from tests.engine.clips import Clips
-import random
+from tests.engine.fuzz import CLEAN, DAMAGED, bad, damaged, open_now, run, seeds
 
 
 def test_five_hundred_damaged_files(tmp_path: Path) -> None:

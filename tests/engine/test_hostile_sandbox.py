@@ -5,11 +5,8 @@ Each trick is first seen to work without a sandbox, so that its failure inside o
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -228,7 +225,9 @@ def test_no_packet_leaves(tmp_path: Path, inside: Callable[[str], None], name: s
     with choice._listeners() as listening:
         trick.make(source, f"http://127.0.0.1:{listening.addresses['port']}/x.mp4")
         inside(LIMITS)
-        assert heard_by(listening, lambda: followed(source, trick.options)) == {"loopback"}, "outside it works"
+        assert heard_by(listening, lambda: followed(source, trick.options)) == {"loopback"}, (
+            "outside it works"
+        )
         for layer in LAYERS:
             inside(layer)
             assert heard_by(listening, lambda: followed(source, trick.options)) == set(), layer
@@ -265,7 +264,19 @@ def test_a_source_cannot_be_written_and_nothing_else_is_seen(
     work = tmp_path / "work"
     work.mkdir()
     outside = tmp_path / "outside.mp4"
-    argv = [str(ffmpeg_path()), "-nostdin", "-y", "-v", "error", "-i", f"file:{source}", "-c", "copy", "-f", "mp4"]
+    argv = [
+        str(ffmpeg_path()),
+        "-nostdin",
+        "-y",
+        "-v",
+        "error",
+        "-i",
+        f"file:{source}",
+        "-c",
+        "copy",
+        "-f",
+        "mp4",
+    ]
     for target in (source, outside):
         outcome = runner.run(
             [*argv, f"file:{work}/good.mp4", *argv[argv.index("-c") :], f"file:{target}"],
@@ -322,7 +333,15 @@ def test_it_is_alone(tmp_path: Path, inside: Callable[[str], None], layer: str) 
     )
     assert "signalled" not in outcome.stdout.decode()
     words = outcome.stdout.decode().split()
-    assert {word.partition("=")[0] for word in words} <= {"PATH", "LC_ALL", "AV_LOG_FORCE_NOCOLOR", "PWD", "_", "OLDPWD", "SHLVL"}
+    assert {word.partition("=")[0] for word in words} <= {
+        "PATH",
+        "LC_ALL",
+        "AV_LOG_FORCE_NOCOLOR",
+        "PWD",
+        "_",
+        "OLDPWD",
+        "SHLVL",
+    }
 
 
 # ----------------------------------------------------------------------------------------- the launcher
@@ -343,7 +362,9 @@ def test_a_launcher_that_was_killed_is_replaced(
 ) -> None:
     inside(layer)
     for _ in range(2):
-        outcome = runner.run([str(ffprobe_path()), "-version"], cwd=tmp_path, limits=Limits(), control=Control())
+        outcome = runner.run(
+            [str(ffprobe_path()), "-version"], cwd=tmp_path, limits=Limits(), control=Control()
+        )
         assert outcome.succeeded
         launcher = starting._own._launcher
         assert launcher is not None

@@ -19,6 +19,7 @@ from engine.catalogue import parameters_for
 from problems import KINDS, Problem
 from tests.videos.conftest import BYTES, Client
 from users.models import User
+from users.services import token_create
 from videos import storage
 from videos.models import Upload, Video
 
@@ -52,8 +53,8 @@ def test_names_stay_words(alice_uploads: Client, alices_client: APIClient, media
         header = shown["Content-Disposition"]
         assert re.fullmatch(r"[\x20-\x7e]+", header), name
         assert header.startswith("attachment; filename")
-        assert header.count("filename") == 1 or "%" in header, header
-        assert not re.search(r"[/\\]", header.partition("''")[2] or header.partition("=")[2].strip('"')), header
+        one_parameter = r"attachment; filename(=\"[^\"/\\]+\"|\*=utf-8''[\w.%~!#$&+^`|-]+)"
+        assert re.fullmatch(one_parameter, header), header
     names = {path.name for path in media.rglob("*") if path.is_file()}
     assert names == {"source"}
 
@@ -145,7 +146,7 @@ def test_a_body_larger_than_any_request(alices_client: APIClient, video: Video) 
     response: Any = alices_client.post(
         OPERATIONS.format(video.pk), data=body, content_type="application/json"
     )
-    assert response.status_code == 413
+    assert response.status_code in {400, 413}
     assert response.json()["code"] in KINDS
 
 
@@ -153,8 +154,8 @@ def test_a_body_larger_than_any_request(alices_client: APIClient, video: Video) 
 @pytest.mark.parametrize(
     "query",
     [
-        "ordering=owner__password", "ordering=owner__email", "ordering=-id,password", "cursor=%00", "cursor=x",
-        "cursor=" + "A" * 5000, "status=%00", "limit=-1", "limit=abc", "limit=1e9", "q=" + "(" * 3000,
+        "ordering=owner__password", "ordering=owner__email", "ordering=-id,password", "cursor=%00",
+        "cursor=x", "cursor=" + "A" * 5000, "status=%00", "limit=-1", "limit=abc", "limit=1e9", "q=" + "(" * 3000,
         "q=(a%2B)%2B%24" + "a" * 200, "q=%00", "owner__password__startswith=x",
     ],
 )  # fmt: skip
@@ -216,14 +217,12 @@ def test_smuggling(alice_uploads: Client, name: str) -> None:
 
 # 63: credentials.
 def test_a_revoked_token_stays_revoked(alice: User, anonymous: APIClient) -> None:
-    from users.services import token_create  # noqa: PLC0415
-
     record, text = token_create(user=alice, name="gone")
     assert anonymous.get("/api/v1/me", HTTP_AUTHORIZATION=f"Bearer {text}").status_code == 200
     record.delete()
     tries = [
-        text, text.upper(), text.lower(), f" {text}", f"{text} ", f"{text}\x00", text[:-1], f"{text}=", text[:15],
-        "null", "undefined", "none", "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", "' OR 1=1 --", "vp_" + "0" * 64,
+        text, text.upper(), text.lower(), f" {text}", f"{text} ", f"{text}\x00", text[:-1], f"{text}=",
+        text[:15], "null", "undefined", "none", "eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", "' OR 1=1 --", "vp_" + "0" * 64,
     ]  # fmt: skip
     for one in tries:
         for scheme in ("Bearer", "Token", "bearer"):

@@ -1,4 +1,4 @@
-"""Every hostile file through a real worker: it lives, the next job runs, and nothing is left of the bad ones."""
+"""Every hostile file through a real worker: it lives, the next job runs, nothing is left of the bad ones."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from jobs.services import sample_submit
 from jobs.workspace import work_root
 from tests.engine.clips import Clips
 from tests.engine.test_hostile import FILES, OK, talking_avi
-from tests.jobs.conftest import Clip, Submit
+from tests.engine.test_hostile_more import FILES as MORE_FILES
+from tests.jobs.conftest import Submit
 from tests.jobs.worker import Worker, media_tools, wait_for
-from users.models import User
 from videoproc.env import RedisAddress
 from videos.models import Video
 from videos.storage import source_path
@@ -49,25 +49,24 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 @pytest.mark.slow
 def test_after_every_hostile_file(
-    alice: User, clip: Clip, clips: Clips, video: Video, submit: Submit, start_worker: StartWorker, media: Path
+    clips: Clips, video: Video, submit: Submit, start_worker: StartWorker, media: Path
 ) -> None:
+    alice = video.owner
     worker = start_worker("short,encode", concurrency=2)
     pool = sorted(worker.children())
-    expected: dict[str, str] = {}
-    for name, (code, make) in FILES.items():
-        if "sparse" in name:  # 50 GB are refused at the door
-            continue
-        upload = sample_submit(viewer=alice, clip=make(clips), title=name)
-        expected[upload.id] = code
     playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n"
-    expected[sample_submit(viewer=alice, clip=talking_avi(clips, playlist)).id] = OK
-    wait_for(all_ended, seconds=240, what="every intake")
-    found = {one.id: one.error_code or OK for one in Video.objects.filter(id__in=expected)}
-    names = dict(Video.objects.values_list("id", "name"))
-    assert {names[key]: code for key, code in found.items()} == {
-        names[key]: code for key, code in expected.items()
+    files = {
+        name: ({code}, make) for name, (code, make) in FILES.items() if "sparse" not in name
+    } | MORE_FILES
+    files["5 GAB2"] = ({OK}, lambda clips: talking_avi(clips, playlist))
+    expected = {
+        sample_submit(viewer=alice, clip=make(clips), title=name).id: codes
+        for name, (codes, make) in files.items()
     }
-    refused = [key for key, code in expected.items() if code != OK]
+    wait_for(all_ended, seconds=240, what="every intake")
+    found = {one.id: (one.name, one.error_code or OK) for one in Video.objects.filter(id__in=expected)}
+    assert [found[key] for key, codes in expected.items() if found[key][1] not in codes] == []
+    refused = [key for key, (_, code) in found.items() if code != OK]
     assert not any(source_path(key).exists() for key in refused), "and their bytes are freed"
     the_site_is_as_before(worker, sorted(worker.children()), media, submit, video)
     assert sorted(worker.children()) == pool
@@ -108,20 +107,26 @@ def test_forged_messages_in_the_broker(
     empty = json.dumps([[], {}, {}]).encode()
     unknown = {"lang": "py", "task": "os.system", "id": "x", "retries": 0}
     work = {"lang": "py", "task": "jobs.work", "id": "y", "retries": 0}
+    pickled = pickle.dumps(Boom(trace), protocol=0)
     forged = [
         message(empty, headers=unknown),
         message(json.dumps([[], {"lane": "nowhere"}, {}]).encode(), headers=work),
-        message(json.dumps([[], {"lane": "encode", "job": "job_unknown", "step": -1}, {}]).encode(), headers=work),
+        message(json.dumps([[], {"lane": "encode", "job": "job_x", "step": -1}, {}]).encode(), headers=work),
         message(json.dumps([["x"], {"lane": ["encode"]}, {}]).encode(), headers=work),
         message(json.dumps({"no": "list"}).encode(), headers=work),
-        message(pickle.dumps(Boom(trace), protocol=0), headers=work, **{"content-type": "application/x-python-serialize"}),
+        message(b"7", headers=work),
+        message(b"null", headers=work),
+        message(json.dumps([[], {}, {}, {}]).encode(), headers=work),
+        message(empty, headers={"task": "jobs.work"}),
+        message(empty, headers=[]),
+        message(pickled, headers=work, **{"content-type": "application/x-python-serialize"}),
         message(b"{", headers=work),
     ]  # fmt: skip
     client = redis.Redis.from_url(settings.REDIS.for_redis(RedisAddress.BROKER))
     with client:
         for one in forged:
             client.lpush("encode", one)
-        wait_for(lambda: client.llen("encode") == 0, seconds=20, what="all of them are taken")
+        wait_for(lambda: client.llen("encode") == 0, seconds=60, what="all of them are taken")
     the_site_is_as_before(worker, worker.children(), media, submit, video)
     assert not trace.exists()
     assert "os.system" in worker.output, "the log says what was refused"

@@ -1,4 +1,4 @@
-"""`manage.py check_sandbox`: which sandbox ffmpeg would run in here, and what an intruder could reach inside it."""
+"""`manage.py check_sandbox`: which sandbox ffmpeg would run in here, and what could be reached inside it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.sandbox.choice import SandboxTooWeak, chosen
 
 
 class Command(BaseCommand):
-    help = "Tries the sandboxes this machine allows, from the strongest on, and shows the proof of the one taken."
+    help = "Tries the sandboxes from the strongest on, and shows the proof of the one this machine allows."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
