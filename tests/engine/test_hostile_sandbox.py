@@ -18,12 +18,16 @@ import pytest
 from engine import runner
 from engine.binaries import ffmpeg_path, ffprobe_path
 from engine.control import Control, Stopped
+from engine.decoding import decode
+from engine.probe import probe
 from engine.runner import Ending, Outcome
 from engine.sandbox import attempts, choice, starting
 from engine.sandbox.choice import Choice, SandboxTooWeak, choose, prove
 from engine.sandbox.setting_up import LANDLOCK, NAMESPACES
 from engine.sandbox.starting import LIMITS
 from engine.types import Limits
+from engine.whitelist import RESULTS, UPLOADS
+from problems import Problem
 from tests.engine.clips import H264, Clips, picture
 from tests.engine.test_hostile import elsewhere, small
 
@@ -248,6 +252,31 @@ def heard_by(listening: choice._Listening, act: Callable[[], object]) -> set[str
     over.set()
     thread.join()
     return heard | set(listening.reached())
+
+
+@pytest.mark.parametrize("name", {**FILE_TRICKS, **CALLING_TRICKS})
+def test_the_lists_alone_hold(tmp_path: Path, inside: Callable[[str], None], name: str) -> None:
+    """The other wall without this one: what the engine lets ffmpeg open, with no sandbox around it."""
+    trick = {**FILE_TRICKS, **CALLING_TRICKS}[name]
+    source, theirs = tmp_path / "mine" / "source", tmp_path / "theirs"
+    source.parent.mkdir()
+    theirs.touch()
+    inside(LIMITS)
+    with choice._listeners() as listening:
+        for to in (str(theirs), f"http://127.0.0.1:{listening.addresses['port']}/x.mp4"):
+            trick.make(source, to)
+            for reading in (UPLOADS, RESULTS):
+                with pytest.raises(Problem) as caught:
+                    probe(source, reading=reading, limits=Limits(), control=Control())
+                assert caught.value.code in {"unsupported_format", "not_a_video"}
+        assert set(listening.reached()) == set()
+
+
+def test_the_lists_alone_open_no_reference(clips: Clips, inside: Callable[[str], None]) -> None:
+    tenant = clips.written("theirs", small(clips).read_bytes())
+    inside(LIMITS)
+    found = decode(elsewhere(clips, tenant), reading=UPLOADS, limits=Limits(), control=Control())
+    assert found.first_stream == 0
 
 
 # ----------------------------------------------------------------------------------- what a tool can do

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import redis
 from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
 
+from engine.sandbox.choice import choose
 from jobs.models import Job
 from jobs.services import sample_submit
 from jobs.workspace import work_root
@@ -20,6 +24,7 @@ from tests.engine.test_hostile_more import FILES as MORE_FILES
 from tests.jobs.conftest import Submit
 from tests.jobs.worker import Worker, media_tools, wait_for
 from videoproc.env import RedisAddress
+from videoproc.health import site_health
 from videos.models import Video
 from videos.storage import source_path
 
@@ -130,3 +135,30 @@ def test_forged_messages_in_the_broker(
     the_site_is_as_before(worker, worker.children(), media, submit, video)
     assert not trace.exists()
     assert "os.system" in worker.output, "the log says what was refused"
+
+
+def test_health_tells_the_sandbox(start_worker: StartWorker) -> None:
+    """What its workers say, for `/healthz` and the first page of the admin."""
+    assert site_health().sandbox is None, "nobody answers"
+    start_worker("short", concurrency=1)
+    health = site_health()
+    assert health.sandbox == choose().layer
+    assert health.warnings == []
+    body = Client().get("/healthz").json()
+    assert (body["sandbox"], body["warnings"]) == (health.sandbox, [])
+
+
+def test_a_worker_that_cannot_have_its_sandbox_refuses_to_start(
+    worker_environment: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {**worker_environment, "VIDEOPROC_SANDBOX_MINIMUM": "a padded cell"}
+    worker = Worker("short", 1, environment, tmp_path / "refused.log")
+    assert worker.process.wait(timeout=60) != 0
+    assert "VIDEOPROC_SANDBOX_MINIMUM='a padded cell': expected namespaces, landlock, limits" in worker.output
+
+
+def test_the_command_shows_the_proof() -> None:
+    out = StringIO()
+    call_command("check_sandbox", stdout=out)
+    assert f"{choose().layer}: taken" in out.getvalue()
+    assert "other_file: stopped" in out.getvalue()
