@@ -31,7 +31,7 @@ from engine.sandbox.process import NOT_SET_UP
 from engine.sandbox.starting import Started
 from engine.sandbox.view import scratch_of
 from engine.stages import stage
-from engine.types import Limits
+from engine.types.limits import Limits
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from engine.sandbox import attempts, starting
 from engine.sandbox.kernel import SUPPORTED
 from engine.sandbox.setting_up import LANDLOCK, NAMESPACES
 from engine.sandbox.starting import LAYERS, LIMITS
-from engine.types import Limits
+from engine.types.limits import Limits
 
 log = logging.getLogger(__name__)
 

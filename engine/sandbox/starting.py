@@ -28,7 +28,7 @@ from typing import IO, Any
 from engine.sandbox import process
 from engine.sandbox.setting_up import LANDLOCK, NAMESPACES
 from engine.sandbox.view import view_of
-from engine.types import Limits
+from engine.types.limits import Limits
 
 LIMITS = "limits"
 LAYERS = (NAMESPACES, LANDLOCK, LIMITS)

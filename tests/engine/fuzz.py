@@ -24,7 +24,7 @@ from pathlib import Path
 from engine.control import Control
 from engine.decoding import decode
 from engine.probe import probe
-from engine.types import Limits
+from engine.types.limits import Limits
 from engine.whitelist import UPLOADS
 from problems import KINDS, Problem
 from tests.engine.clips import CONTAINERS, Clips

@@ -25,7 +25,7 @@ from engine.sandbox import attempts, choice, starting
 from engine.sandbox.choice import Choice, SandboxTooWeak, choose, prove
 from engine.sandbox.setting_up import LANDLOCK, NAMESPACES
 from engine.sandbox.starting import LIMITS
-from engine.types import Limits
+from engine.types.limits import Limits
 from engine.whitelist import RESULTS, UPLOADS
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture
