@@ -25,7 +25,7 @@ def _before_the_pool_forks(**_: object) -> None:
         raise SystemExit(str(error)) from error
 
 
-@inspect_command()
+@inspect_command()  # type: ignore[untyped-decorator]  # Celery has no types
 def sandbox(state: object) -> dict[str, str]:
     """What `/healthz` asks each worker: the layer its tools run in, and what is to be said about it."""
     choice = chosen()

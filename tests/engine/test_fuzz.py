@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.engine.clips import Clips
 from tests.engine.fuzz import CLEAN, DAMAGED, bad, damaged, open_now, run, seeds
 
+FILES = 500
 
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # a minute and a half on an idle machine with two processors
 def test_five_hundred_damaged_files(tmp_path: Path) -> None:
     children, descriptors = open_now()
-    endings = run(int(os.environ.get("FUZZ_FILES", "500")), 20261123, folder=tmp_path)
+    endings = run(FILES, 20261123, folder=tmp_path)
     assert [ending for ending in endings if bad(ending)] == []
     codes = Counter(ending.code for ending in endings)
     assert len(codes) > 4, "the damage is of many kinds"
