@@ -26,9 +26,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         def handle_or_throw_away(message: Any) -> None:
             try:
                 handle(message)
-            except connection_errors:
-                raise
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+                # Some of these would else count as a lost connection, which is made anew for the same message.
                 log.exception("a message that is no task of ours was thrown away")
                 message.reject_log_error(log, connection_errors)
 
