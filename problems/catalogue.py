@@ -588,6 +588,14 @@ _JOBS = (
         "Ask the administrator to look at the health page: ffmpeg or ffprobe is missing.",
     ),
     Kind(
+        "sandbox_failed",
+        500,
+        "Sandbox failed",
+        "The sandbox around the media tool could not be set up.",
+        "It is tried again by itself; if it stays, the administrator finds the reason in the worker's log.",
+        retryable=True,
+    ),
+    Kind(
         "tool_lacks",
         500,
         "Tool too small",
