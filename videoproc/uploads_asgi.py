@@ -1,4 +1,4 @@
-"""The uploads process: the bytes of files in, served by uvicorn.
+"""The uploads process: the bytes of files in, served by uvicorn, and imports from web addresses.
 
 It is apart from the web process because daphne buffers whole bodies and never shows a body that was
 cut short; here every byte reaches the disk as it arrives.
@@ -16,7 +16,10 @@ django.setup()
 from jobs.services import upload_finish  # noqa: E402 - models load only once Django is set up
 from videoproc.process_gauges import process_watch  # noqa: E402
 from videoproc.request_watch import UploadsWatch  # noqa: E402
+from videos.fetchers import Fetchers  # noqa: E402
 from videos.tus.app import TusApplication  # noqa: E402
 
 process_watch()
-application = UploadsWatch(TusApplication(on_complete=upload_finish))
+application = UploadsWatch(
+    TusApplication(on_complete=upload_finish, fetchers=Fetchers(on_complete=upload_finish))
+)
