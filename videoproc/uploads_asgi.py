@@ -7,6 +7,7 @@ cut short; here every byte reaches the disk as it arrives.
 from __future__ import annotations
 
 import os
+import resource
 
 import django
 
@@ -19,6 +20,9 @@ from videoproc.request_watch import UploadsWatch  # noqa: E402
 from videos.fetchers import Fetchers  # noqa: E402
 from videos.tus.app import TusApplication  # noqa: E402
 
+# A slow upload keeps a connection and a file open for hours: as many of them as this process may have.
+_, _most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_most, _most))
 process_watch()
 application = UploadsWatch(
     TusApplication(on_complete=upload_finish, fetchers=Fetchers(on_complete=upload_finish))

@@ -108,9 +108,7 @@ def _whole(row: UrlImport, stopping: threading.Event) -> None:
 class _Transfer:
     """One request, or as many as redirects on the same server ask for."""
 
-    def __init__(
-        self, row: UrlImport, upload: Upload, descriptor: int, stopping: threading.Event
-    ) -> None:
+    def __init__(self, row: UrlImport, upload: Upload, descriptor: int, stopping: threading.Event) -> None:
         self._row = row
         self._upload = upload
         self._descriptor = descriptor

@@ -45,7 +45,10 @@ class UrlImport(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     lease_token = models.UUIDField(null=True, blank=True, editable=False)
     validator = models.CharField(
-        max_length=300, blank=True, editable=False, help_text="ETag or date of what has arrived, to go on with"
+        max_length=300,
+        blank=True,
+        editable=False,
+        help_text="ETag or date of what has arrived, to go on with",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

@@ -21,7 +21,6 @@ from videos.services.videos import video_trash as trash
 PAGE_SIZE = 24
 
 
-
 @login_required
 @never_cache
 @require_safe

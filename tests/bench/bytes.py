@@ -74,7 +74,9 @@ def main() -> int:
     rounds = max(3, round(options.gigabytes * 1000 / options.file_mb / 2))
     os.environ["VIDEOPROC_SECRET_KEY"] = SECRET
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vp-bytes-", dir=options.folder)))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="vp-bytes-", dir=options.folder))
+        )
         urls = stack.enter_context(test_servers())
         token = _account(urls.database, urls.redis)
         media = folder / "media"
@@ -141,9 +143,7 @@ def _curl_code(arguments: list[str]) -> str:
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
-def _measured(
-    door: FrontDoor, baseline: str, token: str, folder: Path, size: int, rounds: int
-) -> list[Line]:
+def _measured(door: FrontDoor, baseline: str, token: str, folder: Path, size: int, rounds: int) -> list[Line]:
     source = folder / "source.bin"
     _filled(source, size)
     bearer = ["-H", f"Authorization: Bearer {token}"]

@@ -1,19 +1,17 @@
 // Uploads one file with tus-js-client as its manual shows it. usage: upload.mjs ENDPOINT FILE OPTIONS-AS-JSON
 // `cutAfter` aborts after so many bytes and goes on with a new upload of the same file, as after a crash.
-import { createReadStream, statSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import * as tus from "tus-js-client";
 
 const [endpoint, path, given] = process.argv.slice(2);
 const { cutAfter, authorization, ...options } = JSON.parse(given);
-const uploadSize = statSync(path).size;
 let requests = 0;
 
 function upload(more) {
   return new Promise((resolve, reject) => {
     const one = new tus.Upload(createReadStream(path), {
       endpoint,
-      uploadSize,
       headers: { Authorization: authorization },
       metadata: { filename: basename(path) },
       onBeforeRequest: () => void requests++,

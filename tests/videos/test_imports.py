@@ -109,9 +109,7 @@ class TestGoingOn:
         assert server.asked[1][1] == (f"bytes={cut}-" if cut else None)
 
     @pytest.mark.parametrize("how", ["changed", "no ranges", "no validator", "shorter"])
-    def test_from_the_start_where_it_is_another_file(
-        self, server: FileServer, alice: User, how: str
-    ) -> None:
+    def test_from_the_start_where_it_is_another_file(self, server: FileServer, alice: User, how: str) -> None:
         server.offer.cut_after = 1_000_000
         if how == "no validator":
             server.offer.etag = ""
@@ -204,9 +202,7 @@ class TestRefusals:
             (Offer(status=302, headers={"Location": "/x"}), "from one address to the next"),
         ],
     )
-    def test_are_final_and_say_why(
-        self, server: FileServer, alice: User, offer: Offer, words: str
-    ) -> None:
+    def test_are_final_and_say_why(self, server: FileServer, alice: User, offer: Offer, words: str) -> None:
         server.offer = offer
         import_create(owner=alice, url=f"{server.url}/x")
         row = work()
@@ -324,7 +320,12 @@ class TestApi:
         asked = alices_client.post("/api/v1/videos/import", body, format="json")
         assert asked.status_code == 202
         shown = asked.json()
-        assert (shown["status"], shown["offset"], shown["length"], shown["video"]) == ("waiting", 0, None, None)
+        assert (shown["status"], shown["offset"], shown["length"], shown["video"]) == (
+            "waiting",
+            0,
+            None,
+            None,
+        )
         place = asked.headers["Location"]
 
         for method in ("get", "delete"):

@@ -80,7 +80,9 @@ def parts_of(headers: Mapping[str, str]) -> list[str] | None:
 
 def metadata_header(metadata: Mapping[str, str]) -> str:
     """The header that `metadata_of` reads back."""
-    return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
+    pairs = ((key, base64.b64encode(value.encode()).decode()) for key, value in metadata.items())
+    # A key without a value stands alone: a header may not end in a space.
+    return ",".join(f"{key} {value}" if value else key for key, value in pairs)
 
 
 def checksum_of(headers: Mapping[str, str]) -> Checksum | None:
