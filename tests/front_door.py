@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from videoproc.embedded import process
+from videoproc.embedded.answers import Question
 from videoproc.embedded.paths import Paths, make_folders, run_folder
 from videoproc.embedded.services import Site, site_services
 
@@ -65,6 +66,13 @@ def front_door(
         redis_url=redis_url,
     )
     services = [service for service in site_services(site) if service.name in names]
+    uploads_answer = Question(
+        path="/api/v1/uploads", host=f"127.0.0.1:{port}", server=("127.0.0.1", port), method="OPTIONS"
+    )
+    ready = {service.name: service.ready for service in services}
+    if "web" not in names:
+        # The edge's own question goes to the web process.
+        ready["caddy"] = lambda: uploads_answer.status() is not None
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for service in services:
@@ -74,7 +82,7 @@ def front_door(
                     service.argv, environment=service.environment, folder=service.folder, output=output
                 )
         deadline = time.monotonic() + 90
-        while not all(service.ready() for service in services):
+        while not all(is_ready() for is_ready in ready.values()):
             ended = [name for name, child in children.items() if child.poll() is not None]
             said = "".join((paths.log / f"{name}.log").read_text(errors="replace") for name in ended)
             assert not ended, f"{ended}: {said}"

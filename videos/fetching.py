@@ -182,10 +182,10 @@ class _Transfer:
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise Problem("import_refused", reason="It sends the file compressed, though not asked to.")
         declared = headers.get("content-length", "")
-        length = int(declared) if declared.isdecimal() else None
-        if self._upload.length not in {None, length}:
+        whole = int(declared) if declared.isdecimal() else None
+        if self._upload.length not in {None, whole}:
             raise _StartAgain
-        return length
+        return whole
 
     def _receive(self, answer: Answer, room: Room) -> None:
         began, first = time.monotonic(), self._written

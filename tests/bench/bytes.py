@@ -32,7 +32,7 @@ from videoproc.embedded.servers import test_servers
 
 MB, GIB = 10**6, 1024**3
 UPLOAD, DOWNLOAD, GROWTH_MB = 0.60, 0.85, 100.0
-SECRET = "for-benchmarks-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF"  # noqa: S105 - of a throw-away site
+SECRET = "for-benchmarks-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF"
 ACCOUNT = """
 import django; django.setup()
 from users.models import User
@@ -84,7 +84,7 @@ def main() -> int:
             front_door(folder, database_url=urls.database, redis_url=urls.redis, media=media)
         )
         baseline = stack.enter_context(_caddy_alone(folder))
-        lines = _measured(door, baseline, token, folder, options.file_mb * MB, rounds)
+        lines = _measured(door, baseline, token, folder, size=options.file_mb * MB, rounds=rounds)
     report("bytes", lines)
     return 0 if all(line.met for line in lines if line.met is not None) else 1
 
@@ -143,7 +143,9 @@ def _curl_code(arguments: list[str]) -> str:
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
-def _measured(door: FrontDoor, baseline: str, token: str, folder: Path, size: int, rounds: int) -> list[Line]:
+def _measured(
+    door: FrontDoor, baseline: str, token: str, folder: Path, *, size: int, rounds: int
+) -> list[Line]:
     source = folder / "source.bin"
     _filled(source, size)
     bearer = ["-H", f"Authorization: Bearer {token}"]

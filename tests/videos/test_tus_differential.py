@@ -162,6 +162,10 @@ DIFFERENCES: dict[str, dict[tuple[str, str], tuple[object, object]]] = {
         ("bytes to a deleted one", "status"): (409, 404),
         ("delete twice", "status"): (204, 404),
     },
+    "No answer of ours may be cached, errors included.": {
+        ("head of nothing", "Cache-Control"): (None, "no-store"),
+        ("old version", "Cache-Control"): (None, "no-store"),
+    },
     "An error tells the true offset, which saves the client a HEAD.": {
         ("behind the offset", "Upload-Offset"): (None, "5"),
         ("before the offset", "Upload-Offset"): (None, "5"),
@@ -209,7 +213,7 @@ class Server:
         said = {"status": response.status_code} | {name: response.headers.get(name) for name in VALUES}
         said |= {name: name in response.headers for name in PRESENT}
         # Where the protocol asks for it; ours says more often that nothing may be cached, and until when.
-        if ask.method != "HEAD" or not response.ok:
+        if ask.method != "HEAD":
             said["Cache-Control"] = None
         if ask.method == "HEAD":
             said["Upload-Expires"] = False

@@ -83,7 +83,9 @@ STEPS: dict[str, Callable[[list[User], int], object]] = {
         [Video(owner=users[m % 2], name="x", size=1 + n % 3, sha256=f"{n % 3:064}") for m in range(n % 5)]
     ),
     "hashed": lambda _, n: chosen(Video.objects.filter(sha256=""), n).update(sha256=f"{n % 3:064}"),
-    "all trashed": lambda users, n: n % 3 or for_each(Video.objects.filter(owner=users[0]), video_trash),
+    "all trashed": lambda users, n: for_each(
+        Video.objects.filter(owner=users[0], size__gt=n % 5), video_trash
+    ),
     "half restored": lambda _, n: Video.objects.filter(size__gt=n % 3).update(deleted_at=None),
     "equals go": lambda _, n: n % 4 or Video.objects.filter(sha256=f"{n % 3:064}").delete(),
     "upload": lambda users, n: Upload.objects.create(

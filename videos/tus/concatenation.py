@@ -7,7 +7,6 @@ off and repeated: what was copied but not counted is copied again.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import os
