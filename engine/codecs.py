@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from engine.types import Scalar
+from engine.types.value import Scalar
 
 
 class Quality(StrEnum):

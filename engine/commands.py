@@ -12,7 +12,10 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from engine.binaries import ffmpeg_path
-from engine.types import FileRecipe, Filter, Input, Limits, Plan, Run, Scalar, StreamRecipe
+from engine.types.limits import Limits
+from engine.types.plan import Plan
+from engine.types.recipes import FileRecipe, Filter, Input, Run, StreamRecipe
+from engine.types.value import Scalar
 from engine.whitelist import ONE_CLOCK, PARTS, RESULTS, SAMPLES, UPLOADS, WORDS, Reading
 
 # A key frame leaves its time behind; what follows is dropped unless it is shown before that.

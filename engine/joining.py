@@ -19,7 +19,9 @@ from engine.binaries import ffprobe_path
 from engine.control import Control
 from engine.failures import RunFailed, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
-from engine.types import Check, Input, Limits
+from engine.types.limits import Limits
+from engine.types.recipes import Input
+from engine.types.results import Check
 from engine.whitelist import RESULTS, UPLOADS, Reading
 
 # Times are rounded to milliseconds in some containers.

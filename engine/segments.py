@@ -13,20 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.codecs import VIDEO_CODECS
-from engine.types import (
-    SOURCE,
-    FileRecipe,
-    Filter,
-    Input,
-    Lane,
-    MediaInfo,
-    OutputPlan,
-    Plan,
-    Run,
-    StepPlan,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Lane, OutputPlan, Plan, StepPlan
+from engine.types.recipes import SOURCE, FileRecipe, Filter, Input, Run, StreamRecipe
 
 SEGMENT, SOUND, ASSEMBLY = "segment", "audio", "assemble"
 

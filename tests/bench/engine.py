@@ -22,7 +22,7 @@ from typing import Any
 
 from engine import catalogue
 from engine.binaries import ffmpeg_path
-from engine.types import Limits
+from engine.types.limits import Limits
 from tests.bench.clips import Clips
 from tests.bench.report import Line, report, say
 from tests.e2e.client import Client

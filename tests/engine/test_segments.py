@@ -14,7 +14,10 @@ from engine.execute import StepResult, execute
 from engine.failures import RunFailed
 from engine.intake import intake
 from engine.segments import Machine, divided, segment_threads
-from engine.types import SOURCE, Limits, MediaInfo, Plan, VideoStream
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
 from tests.engine.clips import Clips, picture, sound
 from tests.engine.results import duration, only, raw_probe
 

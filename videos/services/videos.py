@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from problems import FieldError, Problem
 from users.models import User
 from videos import storage
