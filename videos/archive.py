@@ -17,7 +17,7 @@ from typing import Literal
 
 from zipstream import ZipStream
 
-from engine.types import MEMBERS
+from engine.types.plan import MEMBERS
 from problems import Problem
 from users.models import User
 from videos import storage

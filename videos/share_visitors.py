@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from problems import Problem
 from telemetry.metrics import SERVED
 from users.headers import client_address
