@@ -126,7 +126,8 @@ def share_delivery(share: ShareLink, *, inline: bool) -> Delivery:
     """What a share link leads to, under the name that its owner gave it."""
     if share.output is None:
         found = source_delivery(share.video, inline=inline)
-        extension = _extension(share.video)
+        # As it is inside, not as the uploaded file was called.
+        extension = share.video.container or "bin"
     else:
         found = output_delivery(share.output, inline=inline)
         extension = PurePosixPath(share.output.filename).suffix.removeprefix(".") or "bin"

@@ -46,7 +46,7 @@ def share_url(share: ShareLink) -> str:
 
 def share_visits(share: ShareLink) -> QuerySet[ShareVisit]:
     """The link's log, newest first; never many."""
-    return share.visits.order_by("-at")[:VISITS_SHOWN]
+    return share.visits.order_by("-at", "-id")[:VISITS_SHOWN]
 
 
 def output_of_video(viewer: Viewer, video: Video, output_id: str) -> Output | None:
