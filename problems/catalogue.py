@@ -704,5 +704,7 @@ _JOBS = (
 )
 
 KINDS: dict[str, Kind] = {
-    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _SHARING, _MEDIA, _WEBHOOKS, _JOBS) for kind in group
+    kind.code: kind
+    for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _SHARING, _MEDIA, _WEBHOOKS, _JOBS)
+    for kind in group
 }

@@ -203,7 +203,17 @@ class OutputAdmin(MachineMade):
 class ShareLinkAdmin(MachineMade):
     """What is shared, and by whom; the address itself stays between its owner and their visitors."""
 
-    list_display = ("id", "title", "owner", "video", "output", "views", "downloads", "expires_at", "revoked_at")
+    list_display = (
+        "id",
+        "title",
+        "owner",
+        "video",
+        "output",
+        "views",
+        "downloads",
+        "expires_at",
+        "revoked_at",
+    )
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
     list_select_related = ("owner", "video", "output")
     list_defer = ("video__media_info", "output__media_info", "output__verification", "output__members")

@@ -130,7 +130,7 @@ class VideoView(APIView):
         responses={204: OpenApiResponse(description="In the trash, or gone.")},
     )
     def delete(self, request: Request, video_id: str) -> Response:
-        """Move the video with its results to the trash, or with `permanently` remove it from there for good."""
+        """Move the video with its results to the trash; with `permanently` remove it from there for good."""
         viewer = viewer_of(request)
         if _yes(request, "permanently"):
             trashed = selectors.video_trashed_get_for(viewer, video_id)
@@ -163,7 +163,7 @@ class VideoArchiveView(APIView):
 class ArchiveView(APIView):
     @extend_schema(operation_id="download_archive", parameters=[*_CHOSEN, _WHAT], responses=_ZIP)
     def get(self, _request: Request) -> Response:
-        """Files of several videos, and single results, as one zip, with its size beforehand and byte ranges."""
+        """Files of several videos, and single results, as one zip; its size is told, and it has ranges."""
         raise Problem("service_unavailable")  # the edge sends it to the process that streams
 
 

@@ -22,7 +22,7 @@ from problems import Problem
 from users.models import User
 from videos import storage
 from videos.delivery import source_delivery
-from videos.models import Output, Video
+from videos.models import Output
 from videos.names import download_name, filename_clean
 from videos.selectors import output_get_for, video_get_for
 

@@ -28,7 +28,9 @@ class VideoFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fil
     # One table, so no row comes twice; DISTINCT would sort them all.
     status = django_filters.MultipleChoiceFilter(distinct=False, choices=Video.Status.choices)
     pending = django_filters.BooleanFilter(method="with_pending", label="Something waits or runs on it")
-    trashed = django_filters.BooleanFilter(method="as_chosen", label="What is in the trash, instead of the rest")
+    trashed = django_filters.BooleanFilter(
+        method="as_chosen", label="What is in the trash, instead of the rest"
+    )
     created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 

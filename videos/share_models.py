@@ -104,7 +104,7 @@ class ShareVisit(models.Model):
     class Kind(models.TextChoices):
         PAGE = "page", "Opened"
         DOWNLOAD = "download", "Downloaded"
-        PASSWORD = "password", "Wrong password"  # noqa: S105 - a kind of line, not a password
+        PASSWORD = "password", "Wrong password"
 
     id = models.BigAutoField(primary_key=True)
     share = models.ForeignKey(ShareLink, on_delete=models.CASCADE, related_name="visits", db_index=False)

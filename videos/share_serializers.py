@@ -9,8 +9,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from videos.models import ShareLink, ShareVisit
-from videos.share_selectors import share_url
 from videos.services.shares import MOST_DOWNLOADS, PASSWORD_MAX, PASSWORD_MIN
+from videos.share_selectors import share_url
 
 
 class ShareSerializer(serializers.ModelSerializer[ShareLink]):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
-from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.core import signing
@@ -44,19 +43,18 @@ DOWNLOAD_FOR = timedelta(hours=24)
 _UNLOCK_SALT, _DOWNLOAD_SALT = "videos.share.unlock", "videos.share.download"
 _ROBOTS = "noindex, nofollow, noarchive"
 
-_Arguments = ParamSpec("_Arguments")
-_View = Callable[Concatenate[HttpRequest, _Arguments], HttpResponse]
 
-
-def _public(view: _View[_Arguments]) -> _View[_Arguments]:
+def _public(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Failures as pages that say nothing of the site's other rooms; search engines are kept out."""
 
     @wraps(view)
-    def answer(request: HttpRequest, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> HttpResponse:
+    def answer(request: HttpRequest, **kwargs: str) -> HttpResponse:
         try:
-            response = view(request, *args, **kwargs)
+            response = view(request, **kwargs)
         except Problem as problem:
-            response = render(request, "videos/share_problem.html", {"problem": problem}, status=problem.status)
+            response = render(
+                request, "videos/share_problem.html", {"problem": problem}, status=problem.status
+            )
             response["Cache-Control"] = "no-store"
             if problem.code == "throttled":
                 response["Retry-After"] = str(problem.data["wait"])
@@ -196,9 +194,7 @@ def _is_unlocked(request: HttpRequest, share: ShareLink) -> bool:
     if not share.has_password:
         return True
     try:
-        known = signing.loads(
-            request.COOKIES.get(UNLOCKED, ""), salt=_salt(share), max_age=UNLOCKED_FOR
-        )
+        known = signing.loads(request.COOKIES.get(UNLOCKED, ""), salt=_salt(share), max_age=UNLOCKED_FOR)
     except signing.BadSignature:
         return False
     return bool(known == share.pk)

@@ -77,10 +77,14 @@ def storage_map(user: User) -> StorageMap:
     videos = Video.objects.filter(owner=user)
     outputs = Output.objects.filter(operation__video__owner=user)
     kept = outputs.filter(operation__video__deleted_at=None)
-    by_type = kept.values("operation__type").annotate(count=Count("pk"), bytes=_sum("size")).order_by("-bytes")
+    by_type = (
+        kept.values("operation__type").annotate(count=Count("pk"), bytes=_sum("size")).order_by("-bytes")
+    )
     trash = _stored(videos.filter(deleted_at__isnull=False), "size")
     of_trash = _stored(outputs.filter(operation__video__deleted_at__isnull=False), "size")
-    unfinished = Upload.objects.filter(owner=user, video=None).annotate(announced=Coalesce("length", "offset"))
+    unfinished = Upload.objects.filter(owner=user, video=None).annotate(
+        announced=Coalesce("length", "offset")
+    )
     return StorageMap(
         limit=user.storage_bytes_limit,
         reserved=storage_reserved(user),
@@ -100,7 +104,9 @@ def _largest(videos: QuerySet[Video]) -> tuple[LargeVideo, ...]:
         .order_by((F("size") + F("results")).desc(), "-pk")
     )
     return tuple(
-        LargeVideo(row["pk"], row["name"], row["size"], row["results"]) for row in found[:LARGEST] if row["size"]
+        LargeVideo(str(row["pk"]), row["name"], row["size"], row["results"])
+        for row in found[:LARGEST]
+        if row["size"]
     )
 
 

@@ -17,8 +17,8 @@ from problems import Problem
 from users.form_problems import problem_show
 from users.viewer import viewer_of
 from videos import selectors
-from videos.forms import LibraryFilter, RenameForm
 from videos.archive import MOST_CHOSEN
+from videos.forms import LibraryFilter, RenameForm
 from videos.paging import page_of
 from videos.services.uploads import upload_discard as discard
 from videos.services.videos import video_rename as rename

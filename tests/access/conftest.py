@@ -81,7 +81,9 @@ def things(alice: User, tmp_path: Path) -> Things:
     preset = Preset.objects.create(
         owner=alice, name=SECRET, type="resize", parameters={"width": 640}, purpose="other"
     )
-    webhook = Webhook.objects.create(owner=alice, url="https://example.org/hook", description=SECRET, events=["job.completed"])
+    webhook = Webhook.objects.create(
+        owner=alice, url="https://example.org/hook", description=SECRET, events=["job.completed"]
+    )
     delivery = WebhookDelivery.objects.create(
         webhook=webhook, event_id="evt_" + "0" * 32, type="job.completed", body="{}", give_up_at=later
     )
@@ -165,8 +167,6 @@ def readers_token(alice: User) -> Client:
     """A program of Alice's that may only look."""
     _, text = token_create(user=alice, name="reader", scope=ApiToken.Scope.READ)
     return _with_token(text)
-
-
 
 
 @pytest.fixture

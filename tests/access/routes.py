@@ -121,7 +121,9 @@ _VISITOR = """
 
 
 def _named(text: str, rule: Rule) -> dict[str, Rule]:
-    return dict.fromkeys((name.strip() for name in text.strip().strip("|").replace("\n", "").split("|")), rule)
+    return dict.fromkeys(
+        (name.strip() for name in text.strip().strip("|").replace("\n", "").split("|")), rule
+    )
 
 
 RULES: dict[str, Rule] = {

@@ -82,7 +82,9 @@ def test_for_a_stranger_it_is_not_there(things: Things, strangers: list[Caller])
             answers = {verb: asked(caller.client, verb, route.address(things.names)) for verb in VERBS}
             codes = {verb: answer.status_code for verb, answer in answers.items()}
             if route.is_api:
-                expected = {verb: 404 if verb in route.methods else 405 for verb in VERBS if verb != "OPTIONS"}
+                expected = {
+                    verb: 404 if verb in route.methods else 405 for verb in VERBS if verb != "OPTIONS"
+                }
                 right = expected.items() <= codes.items()
             elif route.pattern in IN_WORDS:
                 chosen = {"preset": Preset.objects.filter(owner=None)[0].pk}

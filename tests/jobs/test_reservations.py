@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from engine import catalogue
 from engine.types.media import MediaInfo
 from jobs import services, steering, transitions
 from jobs.models import Job
@@ -32,7 +34,15 @@ def video(alice: User) -> Video:
 
 
 def submitted(alice: User, video: Video, width: int = 640) -> services.Submission:
-    return services.operation_submit(viewer=alice, video_id=video.pk, type="resize", parameters={"width": width})
+    return services.operation_submit(
+        viewer=alice, video_id=video.pk, type="resize", parameters={"width": width}
+    )
+
+
+def estimate(made: services.Submission) -> int:
+    assert made.job is not None
+    assert made.job.plan is not None
+    return int(made.job.plan["estimated_size"])
 
 
 def quota(owner: User, total: int) -> None:
@@ -42,23 +52,26 @@ def quota(owner: User, total: int) -> None:
 
 def ended(job: Job | None, how: str) -> None:
     assert job is not None
-    locked = transitions.job_lock(job.id)
-    if how == "completed":
-        transitions.job_complete(locked)
-    elif how == "failed":
-        transitions.job_fail(locked, Problem("encoder_stalled"))
-    else:
-        transitions.job_cancel(locked)
+    with transaction.atomic():
+        locked = transitions.job_lock(job.id)
+        if how == "completed":
+            transitions.job_complete(locked)
+        elif how == "failed":
+            transitions.job_fail(locked, Problem("worker_lost"))
+        else:
+            transitions.job_cancel(locked)
 
 
 @pytest.mark.parametrize("how", ["completed", "failed", "cancelled"])
 def test_is_held_from_the_request_to_the_end(alice: User, video: Video, how: str) -> None:
     made = submitted(alice, video)
     assert made.job is not None
-    expected = made.job.plan["estimated_size"]
+    expected = estimate(made)
     assert storage_reserved(alice) == expected > 0
     again = submitted(alice, video)
-    assert (again.created, storage_reserved(alice)) == (False, expected), "an equal request holds nothing more"
+    assert (again.created, storage_reserved(alice)) == (False, expected), (
+        "an equal request holds nothing more"
+    )
     steering.job_pause(viewer=alice, job_id=made.job.id)
     assert storage_reserved(alice) == expected
     ended(made.job, how)
@@ -79,7 +92,9 @@ def test_without_room_nothing_starts(alice: User, video: Video, alices_client: A
     used = storage_usage(alice)
     quota(alice, used + held + 10)
     answer = alices_client.post(
-        f"/api/v1/videos/{video.pk}/operations", {"type": "resize", "parameters": {"width": 320}}, format="json"
+        f"/api/v1/videos/{video.pk}/operations",
+        {"type": "resize", "parameters": {"width": 320}},
+        format="json",
     )
     told = answer.json()
     assert (answer.status_code, told["code"]) == (413, "quota_exceeded")
@@ -104,8 +119,7 @@ def test_the_disk_is_held_as_well(alice: User, bob: User, video: Video, settings
     upload = upload_create(owner=bob, length=10**6)
     Upload.objects.filter(pk=upload.pk).update(offset=400_000)
     made = submitted(alice, video)
-    assert made.job is not None
-    assert disk_held() - before == 600_000 + made.job.plan["estimated_size"]
+    assert disk_held() - before == 600_000 + estimate(made)
     settings.DISK_RESERVE_BYTES = 10**18
     with pytest.raises(Problem) as caught:
         submitted(alice, video, 320)
@@ -116,22 +130,20 @@ def test_the_disk_is_held_as_well(alice: User, bob: User, video: Video, settings
 def test_a_plan_without_an_estimate_holds_as_much_as_the_source(
     alice: User, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan_for = services.catalogue.plan_for
+    plan_for = catalogue.plan_for
 
-    def without(*args: object) -> object:
-        return plan_for(*args).model_copy(update={"estimated_size": None})  # type: ignore[arg-type]
+    def without(*args: Any) -> Any:
+        return plan_for(*args).model_copy(update={"estimated_size": None})
 
-    monkeypatch.setattr(services.catalogue, "plan_for", without)
+    monkeypatch.setattr(catalogue, "plan_for", without)
     submitted(alice, video)
     assert storage_reserved(alice) == MediaInfo.model_validate(video.media_info).size
 
 
 @pytest.mark.django_db(transaction=True)
 def test_requests_at_once_do_not_share_the_last_room(alice: User, video: Video) -> None:
-    expected = submitted(alice, video, 640).job
-    assert expected is not None
-    ended_size = expected.plan["estimated_size"]
-    quota(alice, storage_usage(alice) + storage_reserved(alice) + ended_size)
+    another = estimate(submitted(alice, video, 640))
+    quota(alice, storage_usage(alice) + storage_reserved(alice) + another)
     outcomes: list[str] = []
     begin = threading.Barrier(4)
 

@@ -1,4 +1,4 @@
-"""Names, types, tags and lengths of what is handed out. The bytes are the edge's: tests/embedded/test_edge.py."""
+"""Names, types, tags and lengths of what is handed out. The bytes are the edge's, see test_edge."""
 
 from __future__ import annotations
 
@@ -20,10 +20,16 @@ from videos.names import content_disposition
         ("clip.mp4", 'attachment; filename="clip.mp4"'),
         ("a b (1).mp4", 'attachment; filename="a b (1).mp4"'),
         ("Größe.mov", "attachment; filename=\"Groe.mov\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.mov"),
-        ("日本語.mp4", "attachment; filename=\"download.mp4\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC%E8%AA%9E.mp4"),
+        (
+            "日本語.mp4",
+            "attachment; filename=\"download.mp4\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC%E8%AA%9E.mp4",
+        ),
         ('q"uo\\te.mp4', "attachment; filename=\"q_uo_te.mp4\"; filename*=UTF-8''q%22uo%5Cte.mp4"),
         ("100%41.mp4", "attachment; filename=\"100_41.mp4\"; filename*=UTF-8''100%2541.mp4"),
-        ("a\r\nSet-Cookie: x", "attachment; filename=\"a__Set-Cookie: x\"; filename*=UTF-8''a%0D%0ASet-Cookie%3A%20x"),
+        (
+            "a\r\nSet-Cookie: x",
+            "attachment; filename=\"a__Set-Cookie: x\"; filename*=UTF-8''a%0D%0ASet-Cookie%3A%20x",
+        ),
         ("", 'attachment; filename=""'),
     ],
 )

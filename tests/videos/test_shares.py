@@ -55,7 +55,11 @@ class TestApi:
 
         one = f"/api/v1/shares/{share['id']}"
         changed = alices_client.patch(one, {"password": "", "allow_download": False}, format="json").json()
-        assert (changed["has_password"], changed["allow_download"], changed["title"]) == (False, False, "Summer")
+        assert (changed["has_password"], changed["allow_download"], changed["title"]) == (
+            False,
+            False,
+            "Summer",
+        )
         assert alices_client.post(f"{one}/revoke").json()["state"] == "revoked"
         refused = alices_client.patch(one, {"title": "again"}, format="json")
         assert (refused.status_code, refused.json()["code"]) == (409, "share_revoked")
@@ -125,7 +129,9 @@ class TestVisitors:
     def test_a_link_without_a_title_is_called_nothing(self, client: Client, video: Video) -> None:
         share = share_create(video=video)
         assert "Shared video" in client.get(place(share)).content.decode()
-        assert client.get(place(share, "media")).headers["Content-Disposition"] == 'inline; filename="video.mp4"'
+        assert (
+            client.get(place(share, "media")).headers["Content-Disposition"] == 'inline; filename="video.mp4"'
+        )
 
     def test_a_shared_stream_leads_to_its_own_files_only(
         self, client: Client, video: Video, tmp_path: Path

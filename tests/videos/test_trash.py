@@ -58,10 +58,16 @@ class TestApi:
         assert (back.status_code, back.json()["deleted_at"]) == (200, None)
         assert set(listed()) == {kept.pk, gone.pk}
         assert alices_client.get(f"/api/v1/outputs/{output.pk}/file").status_code == 200
-        assert alices_client.post(f"{VIDEOS}/{gone.pk}/restore").status_code == 404, "it is not there any more"
+        assert alices_client.post(f"{VIDEOS}/{gone.pk}/restore").status_code == 404, (
+            "it is not there any more"
+        )
 
     def test_for_good_is_only_from_there(
-        self, alice: User, alices_client: APIClient, tmp_path: Path, django_capture_on_commit_callbacks: object
+        self,
+        alice: User,
+        alices_client: APIClient,
+        tmp_path: Path,
+        django_capture_on_commit_callbacks: object,
     ) -> None:
         video = ready_video(alice)
         output = output_of(video, tmp_path)

@@ -5,14 +5,6 @@ from __future__ import annotations
 from videos.services.imports import Ending, operation_import, video_import
 from videos.services.operations import operation_get_or_create, operation_status_set
 from videos.services.outputs import PlacedOutput, outputs_place, outputs_record, outputs_unplace
-from videos.services.uploads import (
-    upload_advance,
-    upload_create,
-    upload_discard,
-    upload_length_set,
-    upload_room,
-    uploads_expire,
-)
 from videos.services.reservations import operation_hold, operation_release, reservations_check
 from videos.services.shares import (
     download_take,
@@ -23,6 +15,14 @@ from videos.services.shares import (
     share_update,
     visit_note,
     visits_purge,
+)
+from videos.services.uploads import (
+    upload_advance,
+    upload_create,
+    upload_discard,
+    upload_length_set,
+    upload_room,
+    uploads_expire,
 )
 from videos.services.videos import (
     media_sweep,

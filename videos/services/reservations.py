@@ -85,12 +85,12 @@ def operation_hold(*, operation: Operation, expected: int) -> None:
 
 def operation_release(*, operation_id: str) -> None:
     """Gives back what was held for an operation that ends, in the transaction that ends it."""
-    Reservation.objects.filter(operation=operation_id).delete()
+    Reservation.objects.filter(operation__in=[operation_id]).delete()
 
 
 @transaction.atomic
 def reservations_check(*, repair: bool = False) -> int:
-    """How many reservations there are of operations that neither wait nor run; with `repair` none after it."""
+    """How many reservations there are of operations that have ended; with `repair` none after it."""
     stale = Reservation.objects.exclude(operation__status__in=_LIVE)
     if not repair:
         return stale.count()

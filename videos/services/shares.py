@@ -76,7 +76,9 @@ def share_update(*, share: ShareLink, changes: Mapping[str, Any]) -> ShareLink:
         max_downloads=changes.get("max_downloads"),
         expires_at=changes.get("expires_at"),
     )
-    values = {name: changes[name] for name in ("allow_download", "max_downloads", "expires_at") if name in changes}
+    values = {
+        name: changes[name] for name in ("allow_download", "max_downloads", "expires_at") if name in changes
+    }
     if "title" in changes:
         values["title"] = name_clean(changes["title"])
     if "password" in changes:
@@ -107,7 +109,10 @@ def share_unlock(*, share: ShareLink, password: str, address: str, agent: str = 
 
     Raises Problem throttled after too many: of one network, or of all together.
     """
-    keys = {f"share-tries:{share.pk}:{network_of(address)}": TRIES_OF_ONE, f"share-tries:{share.pk}": TRIES_OF_ALL}
+    keys = {
+        f"share-tries:{share.pk}:{network_of(address)}": TRIES_OF_ONE,
+        f"share-tries:{share.pk}": TRIES_OF_ALL,
+    }
     seconds = int(TRIES_WINDOW.total_seconds())
     if any(cache.get(key, 0) >= most for key, most in keys.items()):
         raise Problem("throttled", wait=seconds)

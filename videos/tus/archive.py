@@ -49,7 +49,9 @@ class Streamed(Answer):
     async def _pour(self, send: Send, pieces: Iterator[bytes]) -> None:
         gone = asyncio.create_task(_gone(self.incoming)) if self.incoming is not None else None
         try:
-            while (gone is None or not gone.done()) and (piece := await on_disk(next, pieces, None)) is not None:
+            while (gone is None or not gone.done()) and (
+                piece := await on_disk(next, pieces, None)
+            ) is not None:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 SERVED.add(len(piece))
         finally:
@@ -79,7 +81,9 @@ async def archive_get(request: Request, body: Body, caller: User) -> Answer:
     if wanted is not None and wanted[0] != "bytes=-" and _still(request, archive):
         first, end = _bounds(wanted, archive.size)
         if first >= end:
-            return Streamed(416, {**headers, "Content-Range": f"bytes */{archive.size}", "Content-Length": "0"})
+            return Streamed(
+                416, {**headers, "Content-Range": f"bytes */{archive.size}", "Content-Length": "0"}
+            )
         status = 206
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{archive.size}"
     headers["Content-Length"] = str(end - first)
