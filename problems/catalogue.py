@@ -274,6 +274,24 @@ _UPLOADS = (
     ),
 )
 
+_BUCKET = (
+    Kind(
+        "storage_unavailable",
+        503,
+        "Storage unavailable",
+        "The storage that holds the files does not answer.",
+        "Try again in a minute. If it stays so, tell the administrator.",
+        retryable=True,
+    ),
+    Kind(
+        "storage_damaged",
+        500,
+        "Storage damaged",
+        "The storage gave back other bytes than were stored.",
+        "Ask the administrator to check the storage.",
+    ),
+)
+
 _MEDIA = (
     Kind(
         "not_a_video",
@@ -652,5 +670,5 @@ _JOBS = (
 )
 
 KINDS: dict[str, Kind] = {
-    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _MEDIA, _WEBHOOKS, _JOBS) for kind in group
+    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _BUCKET, _MEDIA, _WEBHOOKS, _JOBS) for kind in group
 }

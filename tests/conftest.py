@@ -45,6 +45,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
     folder = tmp_path / "media"
     folder.mkdir()
     settings.MEDIA = folder
+    settings.S3_PREFIX = f"{uuid4().hex}/"  # where the run has a bucket
     return folder
 
 
