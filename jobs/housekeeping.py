@@ -20,6 +20,7 @@ from jobs.webhooks.sending import deliveries_purge
 from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
+from videos.services.shares import visits_purge
 from videos.services.uploads import uploads_expire
 from videos.services.usage import usage_fold
 from videos.services.videos import media_sweep, videos_purge
@@ -44,6 +45,7 @@ class Cleaned:
     storage_changes: int
     tiers_counted: int
     webhook_deliveries: int
+    share_visits: int
 
 
 def clean() -> Cleaned:
@@ -62,6 +64,7 @@ def clean() -> Cleaned:
         storage_changes=usage_fold(),
         tiers_counted=storage_count(),
         webhook_deliveries=deliveries_purge(),
+        share_visits=visits_purge(),
     )
 
 

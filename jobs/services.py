@@ -23,6 +23,7 @@ from videos import storage
 from videos.models import Operation, Upload, Video
 from videos.selectors import others_held, video_get_for
 from videos.services.operations import operation_get_or_create, operation_status_set
+from videos.services.reservations import operation_hold
 from videos.services.uploads import upload_advance, upload_create
 from videos.services.videos import upload_bytes_keep, video_create_from_upload, video_intake_restart
 
@@ -61,7 +62,7 @@ def operation_submit(
 
     An equal one that failed or was cancelled runs again. `priority` may lower what the owner's tier
     grants and never exceeds it. Raises Problem not_found, video_not_ready, video_failed,
-    unknown_operation, invalid_parameters or parameters_do_not_fit.
+    unknown_operation, invalid_parameters, parameters_do_not_fit, quota_exceeded or storage_full.
     """
     video = video_get_for(viewer, video_id)
     request = _request(video, type, parameters)
@@ -83,6 +84,8 @@ def _operation_start(
     if operation.status != Operation.Status.PENDING:
         operation_status_set(operation_id=operation.id, status=Operation.Status.PENDING)
         operation.refresh_from_db()
+    # Where it does not fit, nothing is started: the transaction takes the operation's row back too.
+    operation_hold(operation=operation, expected=request.plan.estimated_size or request.media.size)
     job = transitions.job_create(
         video=video,
         operation=operation,

@@ -6,15 +6,13 @@ The bytes themselves are the edge's business: it gets the place of the file in `
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-
-from django.utils.http import content_disposition_header
 
 from problems import Problem
 from videos import storage
-from videos.models import Asset, Output, Video
-from videos.names import download_name
+from videos.models import Asset, Output, ShareLink, Video
+from videos.names import content_disposition, download_name
 
 UNKNOWN_TYPE = "application/octet-stream"
 CONTENT_TYPES = {
@@ -31,7 +29,8 @@ CONTENT_TYPES = {
     "ogv": "video/ogg",
 }
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGES = re.compile(r"bytes=\s*(\d*-\d*(?:\s*,\s*\d*-\d*)*)\s*")
+_ETAG_LENGTH = 32
 # Shown in a page or a tab by their real type; anything else only ever downloads.
 STREAM_TYPE = "application/vnd.apple.mpegurl"
 _SHOWN = ("video/", "audio/", "image/jpeg", "image/png", "image/gif", "image/webp", STREAM_TYPE)
@@ -39,23 +38,26 @@ _SHOWN = ("video/", "audio/", "image/jpeg", "image/png", "image/gif", "image/web
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One file to hand out."""
+    """One file to hand out. `digest` is its SHA-256 where that is known: the same bytes have the same
+    ETag on every machine, so a download goes on after a move of the site."""
 
     path: Path
     filename: str
     content_type: str
     inline: bool
+    digest: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
-        disposition = content_disposition_header(not self.inline, self.filename)
+        named = {"ETag": f'"{self.digest[:_ETAG_LENGTH]}"'} if self.digest else {}
         return {
             "X-Accel-Redirect": storage.accel_path(self.path),
             "Content-Type": self.content_type,
-            "Content-Disposition": disposition or "attachment",
+            "Content-Disposition": content_disposition(self.filename, inline=self.inline),
             "Content-Security-Policy": "default-src 'none'; sandbox",
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "private, no-cache",
+            **named,
         }
 
     def promised_bytes(self, wanted: str) -> int:
@@ -64,14 +66,20 @@ class Delivery:
             size = self.path.stat().st_size
         except OSError:
             return 0
-        found = _RANGE.fullmatch(wanted)
-        if found is None or found[0] == "bytes=-":
+        found = _RANGES.fullmatch(wanted)
+        if found is None:
             return size
-        first, last = found[1], found[2]
-        if not first:
-            return min(size, int(last))
-        end = min(size, int(last) + 1) if last else size
-        return max(0, end - int(first))
+        total = sum(_length(part.strip(), size) for part in found[1].split(","))
+        # The edge sends the whole file rather than parts that overlap to more than that.
+        return min(total, size)
+
+
+def _length(part: str, size: int) -> int:
+    first, _, last = part.partition("-")
+    if not first:
+        return min(size, int(last)) if last else size
+    end = min(size, int(last) + 1) if last else size
+    return max(0, end - int(first))
 
 
 def source_delivery(video: Video, *, inline: bool) -> Delivery:
@@ -88,6 +96,7 @@ def source_delivery(video: Video, *, inline: bool) -> Delivery:
         filename=download_name(video.name, extension=_extension(video)),
         content_type=content_type,
         inline=inline and _may_show(content_type),
+        digest=video.sha256,
     )
 
 
@@ -109,7 +118,19 @@ def output_delivery(output: Output, *, inline: bool) -> Delivery:
         filename=output.filename,
         content_type=output.content_type,
         inline=inline and _may_show(output.content_type),
+        digest=output.sha256,
     )
+
+
+def share_delivery(share: ShareLink, *, inline: bool) -> Delivery:
+    """What a share link leads to, under the name that its owner gave it."""
+    if share.output is None:
+        found = source_delivery(share.video, inline=inline)
+        extension = _extension(share.video)
+    else:
+        found = output_delivery(share.output, inline=inline)
+        extension = PurePosixPath(share.output.filename).suffix.removeprefix(".") or "bin"
+    return replace(found, filename=download_name(share.title or "video", extension=extension))
 
 
 def asset_delivery(asset: Asset) -> Delivery:
@@ -120,6 +141,7 @@ def asset_delivery(asset: Asset) -> Delivery:
         filename=asset.filename,
         content_type="image/png" if picture else "application/x-subrip",
         inline=False,
+        digest=asset.sha256,
     )
 
 
@@ -135,6 +157,7 @@ def output_member_delivery(output: Output, name: str) -> Delivery:
                 filename=member["name"],
                 content_type=member["content_type"],
                 inline=_may_show(member["content_type"]),
+                digest=member["sha256"],
             )
     raise Problem("not_found")
 

@@ -23,6 +23,9 @@ from videos.models import (
     Operation,
     Output,
     Preset,
+    Reservation,
+    ShareLink,
+    ShareVisit,
     ShippedPreset,
     StorageChange,
     Upload,
@@ -108,6 +111,8 @@ TABLES = (
     Table(Operation, instead={"status": "CASE t.status WHEN 'processing' THEN 'pending' ELSE t.status END"}),
     Table(Output),
     Table(Asset),
+    # Their addresses lead to the new site once its name does.
+    Table(ShareLink),
     Table(
         Job,
         instead={
@@ -155,5 +160,7 @@ LEFT_OUT: Mapping[type[Model], str] = {
     RollupProgress: "the new site sums up all days itself",
     WebhookDelivery: "is the log of webhooks, which are made anew",
     TierStorage: "is counted anew every hour",
+    ShareVisit: "is the log of visitors to this site",
+    Reservation: "is held anew when a job is asked for",
     StorageChange: "comes with videos and results: triggers write it",
 }

@@ -13,8 +13,20 @@ from videos.services.uploads import (
     upload_room,
     uploads_expire,
 )
+from videos.services.reservations import operation_hold, operation_release, reservations_check
+from videos.services.shares import (
+    download_take,
+    share_create,
+    share_delete,
+    share_revoke,
+    share_unlock,
+    share_update,
+    visit_note,
+    visits_purge,
+)
 from videos.services.videos import (
     media_sweep,
+    trash_empty,
     video_create_from_upload,
     video_intake_fail,
     video_intake_restart,
@@ -28,13 +40,23 @@ from videos.services.videos import (
 __all__ = [
     "Ending",
     "PlacedOutput",
+    "download_take",
     "media_sweep",
     "operation_get_or_create",
+    "operation_hold",
     "operation_import",
+    "operation_release",
     "operation_status_set",
     "outputs_place",
     "outputs_record",
     "outputs_unplace",
+    "reservations_check",
+    "share_create",
+    "share_delete",
+    "share_revoke",
+    "share_unlock",
+    "share_update",
+    "trash_empty",
     "upload_advance",
     "upload_create",
     "upload_discard",
@@ -50,4 +72,6 @@ __all__ = [
     "video_restore",
     "video_trash",
     "videos_purge",
+    "visit_note",
+    "visits_purge",
 ]
