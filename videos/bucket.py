@@ -109,6 +109,24 @@ class Bucket:
         finally:
             half.unlink(missing_ok=True)
 
+    def read(self, name: str) -> Iterator[bytes]:
+        """The bytes of an object, in pieces. Raises Problem("source_missing")."""
+        with _asked():
+            try:
+                found = self._client().get_object(Bucket=self._name, Key=_key(name))
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _MISSING:
+                    raise Problem("source_missing") from error
+                raise
+            yield from found["Body"].iter_chunks(_BLOCK)
+
+    def digest(self, name: str) -> str:
+        """The SHA-256 of the bytes of an object, as they come from the bucket. Raises `source_missing`."""
+        found = hashlib.sha256()
+        for piece in self.read(name):
+            found.update(piece)
+        return found.hexdigest()
+
     def discard(self, prefix: str) -> None:
         """Remove all objects whose names begin with `prefix`. Not an error where there is none."""
         with _asked():

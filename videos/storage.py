@@ -126,7 +126,7 @@ def adopt(origin: Path, target: Path) -> None:
 def keep(path: Path, *, name_of: Path | None = None) -> None:
     """Put a file of the media folder into the bucket, if the site has one; `name_of` is where it will be."""
     if store := bucket():
-        store.put(path, _name(name_of or path))
+        store.put(path, bucket_name(name_of or path))
 
 
 def is_there(path: Path, size: int | None = None) -> bool:
@@ -134,7 +134,7 @@ def is_there(path: Path, size: int | None = None) -> bool:
     with suppress(FileNotFoundError):
         return size is None or path.stat().st_size == size
     store = bucket()
-    stored = store.look(_name(path)) if store else None
+    stored = store.look(bucket_name(path)) if store else None
     return stored is not None and size in {None, stored.size}
 
 
@@ -143,14 +143,16 @@ def present(path: Path) -> Path:
 
     Raises `source_missing` where the site does not have it, `storage_damaged` and `storage_unavailable`.
     """
+    store = bucket()
+    if store is None:
+        if not path.is_file():
+            raise Problem("source_missing")
+        return path
     try:
         os.utime(path)  # what was used last is trimmed last
     except FileNotFoundError:
-        store = bucket()
-        if store is None:
-            raise Problem("source_missing") from None
         _make_folder(path.parent)
-        store.fetch(_name(path), path)
+        store.fetch(bucket_name(path), path)
         path.chmod(_FILE_MODE)
     return path
 
@@ -201,7 +203,7 @@ def discard_folder(folder: Path) -> None:
     """Remove a folder of the media folder, here and in the bucket."""
     shutil.rmtree(folder, ignore_errors=True)
     if store := bucket():
-        store.discard(f"{_name(folder)}/")
+        store.discard(f"{bucket_name(folder)}/")
 
 
 def room_check(needed: int) -> None:
@@ -256,7 +258,7 @@ def cache_trim(*, most: int, unused_for: float = 3600.0) -> int:
     for path, stat in found:
         if total - removed <= most or stat.st_mtime > time.time() - unused_for:
             break
-        stored = store.look(_name(path))
+        stored = store.look(bucket_name(path))
         if stored is not None and stored.size == stat.st_size:
             path.unlink(missing_ok=True)
             removed += stat.st_size
@@ -295,8 +297,8 @@ def _make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
-def _name(path: Path) -> str:
-    """The name of a file in the bucket."""
+def bucket_name(path: Path) -> str:
+    """The name of a file of the media folder in the bucket."""
     return path.relative_to(settings.MEDIA).as_posix()
 
 
