@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -81,30 +83,35 @@ class Bucket:
 
     def look(self, name: str) -> Stored | None:
         """What is stored under a name, without its bytes."""
+        found = self._head(name)
+        return None if found is None else _stored(found)
+
+    def _head(self, name: str) -> dict[str, Any] | None:
         with _asked():
             try:
-                found = self._client().head_object(Bucket=self._name, Key=_key(name))
+                return dict(self._client().head_object(Bucket=self._name, Key=_key(name)))
             except ClientError as error:
                 if error.response["Error"]["Code"] in _MISSING:
                     return None
                 raise
-        return Stored(found["ContentLength"], found["Metadata"].get(_DIGEST, ""))
 
     def fetch(self, name: str, target: Path) -> None:
-        """Copy an object to `target`, where it appears whole.
+        """Copy an object to `target`, where it appears whole and with the time it was stored.
 
         Raises Problem("source_missing") where there is none, and Problem("storage_damaged") where its bytes
         are not those that were stored.
         """
-        stored = self.look(name)
-        if stored is None:
+        found = self._head(name)
+        if found is None:
             raise Problem("source_missing")
+        stored = _stored(found)
         half = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
         try:
             with _asked():
                 self._objects().download_file(_key(name), str(half), Config=_TRANSFER)
             if half.stat().st_size != stored.size or (stored.sha256 and _sha256(half) != stored.sha256):
                 raise Problem("storage_damaged")
+            os.utime(half, (time.time(), found["LastModified"].timestamp()))
             half.replace(target)
         finally:
             half.unlink(missing_ok=True)
@@ -181,6 +188,10 @@ def _asked() -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise Problem("storage_unavailable") from error
+
+
+def _stored(found: Mapping[str, Any]) -> Stored:
+    return Stored(found["ContentLength"], found["Metadata"].get(_DIGEST, ""))
 
 
 def _key(name: str) -> str:

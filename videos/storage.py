@@ -132,7 +132,7 @@ def keep(path: Path, *, name_of: Path | None = None) -> None:
 def is_there(path: Path, size: int | None = None) -> bool:
     """Whether the site has this file, and with these many bytes."""
     with suppress(FileNotFoundError):
-        return size is None or path.stat().st_size == size
+        return path.stat().st_size == size or size is None
     store = bucket()
     stored = store.look(bucket_name(path)) if store else None
     return stored is not None and size in {None, stored.size}
@@ -149,7 +149,8 @@ def present(path: Path) -> Path:
             raise Problem("source_missing")
         return path
     try:
-        os.utime(path)  # what was used last is trimmed last
+        # What was used last is trimmed last. When it was last changed stays as it is: browsers are told so.
+        os.utime(path, (time.time(), path.stat().st_mtime))
     except FileNotFoundError:
         _make_folder(path.parent)
         store.fetch(bucket_name(path), path)
@@ -252,11 +253,11 @@ def cache_trim(*, most: int, unused_for: float = 3600.0) -> int:
     store = bucket()
     if store is None:
         return 0
-    found = sorted(_cached(), key=lambda item: item[1].st_mtime)
+    found = sorted(_cached(), key=lambda item: item[1].st_atime)
     total = sum(stat.st_size for _, stat in found)
     removed = 0
     for path, stat in found:
-        if total - removed <= most or stat.st_mtime > time.time() - unused_for:
+        if total - removed <= most or stat.st_atime > time.time() - unused_for:
             break
         stored = store.look(bucket_name(path))
         if stored is not None and stored.size == stat.st_size:

@@ -1,6 +1,6 @@
 """A real S3 server for tests: SeaweedFS from its wheel, in a temporary folder.
 
-Around a command, with the site's variables set for it: `python -m tests.bucket.seaweed -- pytest tests/videos`.
+Around a command, with the site's variables set: `python -m tests.bucket.seaweed -- pytest tests/videos`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import boto3
+
+from videoproc.s3 import S3_CLIENT
 
 ACCESS_KEY, SECRET_KEY, NAME = "videoproc", "for-tests-only", "media"
 _START_SECONDS = 60.0
@@ -44,6 +49,13 @@ class Server:
             "VIDEOPROC_S3_ACCESS_KEY": ACCESS_KEY,
             "VIDEOPROC_S3_SECRET_KEY": SECRET_KEY,
         }
+
+    def client(self) -> Any:
+        """Somebody else with access to the bucket."""
+        credentials = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+        return boto3.client(
+            "s3", endpoint_url=self.endpoint, region_name="us-east-1", config=S3_CLIENT, **credentials
+        )
 
 
 @contextlib.contextmanager
