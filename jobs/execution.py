@@ -35,7 +35,7 @@ from jobs.workspace import attempt_folder
 from problems import Problem
 from telemetry import tracing
 from videos.services.outputs import outputs_place
-from videos.storage import held_path, reserve_is_reached, source_path
+from videos.storage import held_path, present, reserve_is_reached, source_path
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +95,12 @@ def _perform(
     """Lets the engine work and returns what is left to do: to record it."""
     if claim.job.video_id is None:
         raise Problem("source_missing")
-    source = source_path(claim.job.video_id)
+    source = present(source_path(claim.job.video_id))
     if claim.job.type == Job.INTAKE:
         found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
         return lambda: outcomes.intake_publish(claim, intake=found)
     plan = Plan.model_validate(claim.job.plan)
-    others = {name: held_path(name) for name in plan.others}
+    others = {name: present(held_path(name)) for name in plan.others}
     done = execute(
         plan,
         claim.position,

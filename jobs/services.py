@@ -25,7 +25,7 @@ from videos.selectors import others_held, video_get_for
 from videos.services.operations import operation_get_or_create, operation_status_set
 from videos.services.reservations import operation_hold
 from videos.services.uploads import upload_advance, upload_create
-from videos.services.videos import video_create_from_upload, video_intake_restart
+from videos.services.videos import upload_bytes_keep, video_create_from_upload, video_intake_restart
 
 
 class Submission(NamedTuple):
@@ -125,6 +125,7 @@ def upload_finish(*, upload_id: str) -> Video:
 
     Raises Problem upload_gone, upload_offset_conflict where bytes are missing, or source_missing.
     """
+    upload_bytes_keep(upload_id)
     with transaction.atomic():
         upload = Upload.objects.filter(id=upload_id).first()
         if upload is None:

@@ -310,6 +310,24 @@ _UPLOADS = (
     ),
 )
 
+_BUCKET = (
+    Kind(
+        "storage_unavailable",
+        503,
+        "Storage unavailable",
+        "The storage that holds the files does not answer.",
+        "Try again in a minute. If it stays so, tell the administrator.",
+        retryable=True,
+    ),
+    Kind(
+        "storage_damaged",
+        500,
+        "Storage damaged",
+        "The storage gave back other bytes than were stored.",
+        "Ask the administrator to check the storage.",
+    ),
+)
+
 _SHARING = (
     Kind(
         "share_expired",
@@ -749,6 +767,6 @@ _JOBS = (
 
 KINDS: dict[str, Kind] = {
     kind.code: kind
-    for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _SHARING, _MEDIA, _WEBHOOKS, _JOBS)
+    for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _BUCKET, _SHARING, _MEDIA, _WEBHOOKS, _JOBS)
     for kind in group
 }

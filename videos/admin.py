@@ -95,7 +95,7 @@ class VideoAdmin(MachineMade):
         return rows.filter(Q(owner__in=owners) | Q(pk__in=named))
 
     def file_is_there(self, video: Video) -> bool:
-        return not video.has_bytes or storage.source_path(video.pk).is_file()
+        return not video.has_bytes or storage.is_there(storage.source_path(video.pk))
 
     def row_actions(self, _request: HttpRequest, video: Video) -> Sequence[str]:
         return ("trash",) if video.deleted_at is None else ("restore",)
@@ -192,7 +192,7 @@ class OutputAdmin(MachineMade):
         return rows.filter(operation__in=Operation.objects.filter(video__in=videos).values("pk"))
 
     def file_is_there(self, output: Output) -> bool:
-        return storage.output_path(output.pk).is_file()
+        return storage.is_there(storage.output_path(output.pk))
 
     @admin.display(description="size")
     def bytes(self, output: Output) -> str:

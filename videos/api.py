@@ -277,4 +277,4 @@ def _handed_out(request: Request, delivery: Delivery) -> HttpResponse:
     # With a condition it is most often answered by 304.
     if request.method == "GET" and "If-None-Match" not in request.headers:
         SERVED.add(delivery.promised_bytes(request.headers.get("Range", "")))
-    return HttpResponse(headers=delivery.headers)
+    return delivery.answer(str(request.method), request.headers)

@@ -138,15 +138,12 @@ class _Names:
 
 def _archive(filename: str, entries: Sequence[Entry]) -> Archive:
     digest, newest = hashlib.sha256(), 0.0
-    try:
-        stream = _stream(entries)
-        for entry in entries:
-            # Times are in the zip too.
-            known = entry.path.stat()
-            newest = max(newest, known.st_mtime)
-            digest.update(f"{entry.name}\0{known.st_size}\0{known.st_mtime_ns}\0{entry.digest}\n".encode())
-    except FileNotFoundError as error:
-        raise Problem("source_missing") from error
+    for entry in entries:
+        # Times are in the zip too.
+        known = storage.present(entry.path).stat()
+        newest = max(newest, known.st_mtime)
+        digest.update(f"{entry.name}\0{known.st_size}\0{known.st_mtime_ns}\0{entry.digest}\n".encode())
+    stream = _stream(entries)
     changed_at = datetime.fromtimestamp(newest, UTC)
     return Archive(filename, tuple(entries), len(stream), f'"{digest.hexdigest()[:32]}"', changed_at)
 

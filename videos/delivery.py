@@ -1,13 +1,18 @@
 """What goes with the bytes of a file: its type, its name, and headers that keep a browser from running it.
 
-The bytes themselves are the edge's business: it gets the place of the file in `X-Accel-Redirect`.
+The bytes themselves are the edge's business: it gets the place of the file in `X-Accel-Redirect`, or a signed
+address in the bucket in `X-Bucket-Address`. A bucket knows other ETags than ours, so what depends on them is
+decided here: whether the client has the file already, and whether a part still belongs to what it has.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+
+from django.http import HttpResponse
 
 from problems import Problem
 from videos import storage
@@ -47,11 +52,27 @@ class Delivery:
     inline: bool
     digest: str = ""
 
+    def answer(self, method: str, asked: Mapping[str, str]) -> HttpResponse:
+        """An answer without a body, for the edge to put the file in. `asked` are the request's headers."""
+        store = storage.bucket()
+        if store is None:
+            return HttpResponse(headers={"X-Accel-Redirect": storage.accel_path(self.path), **self._headers})
+        if self.digest and self._etag in _tags(asked.get("If-None-Match", "")):
+            return HttpResponse(status=304, headers=self._headers)
+        address = store.address(storage.bucket_name(self.path), method)
+        place = {"X-Bucket-Address": address.path, "X-Bucket-Host": address.host}
+        if asked.get("If-Range", self._etag) != self._etag:
+            place["X-Bucket-Whole"] = "yes"
+        return HttpResponse(headers={**place, **self._headers})
+
     @property
-    def headers(self) -> dict[str, str]:
-        named = {"ETag": f'"{self.digest[:_ETAG_LENGTH]}"'} if self.digest else {}
+    def _etag(self) -> str:
+        return f'"{self.digest[:_ETAG_LENGTH]}"'
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        named = {"ETag": self._etag} if self.digest else {}
         return {
-            "X-Accel-Redirect": storage.accel_path(self.path),
             "Content-Type": self.content_type,
             "Content-Disposition": content_disposition(self.filename, inline=self.inline),
             "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -72,6 +93,10 @@ class Delivery:
         total = sum(_length(part.strip(), size) for part in found[1].split(","))
         # The edge sends the whole file rather than parts that overlap to more than that.
         return min(total, size)
+
+
+def _tags(header: str) -> set[str]:
+    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
 
 
 def _length(part: str, size: int) -> int:

@@ -239,4 +239,4 @@ def _note(request: HttpRequest, share: ShareLink, kind: ShareVisit.Kind) -> None
 def _handed_out(request: HttpRequest, delivery: Delivery) -> HttpResponse:
     if request.method == "GET" and "If-None-Match" not in request.headers:
         SERVED.add(delivery.promised_bytes(request.headers.get("Range", "")))
-    return HttpResponse(headers=delivery.headers)
+    return delivery.answer(str(request.method), request.headers)

@@ -30,6 +30,14 @@ ORPHANS_KEPT = timedelta(hours=1)
 _BATCH = 500
 
 
+def upload_bytes_keep(upload_id: str) -> None:
+    """Take the bytes of a complete upload to the bucket, if the site has one, before any row is locked."""
+    upload = Upload.objects.filter(pk=upload_id, video=None).exclude(reserved_video_id=None).first()
+    path = storage.upload_path(upload_id)
+    if upload is not None and path.exists():
+        storage.keep(path, name_of=storage.source_path(str(upload.reserved_video_id)))
+
+
 @transaction.atomic
 def video_create_from_upload(*, upload: Upload) -> Video:
     """The video of a complete upload, in `processing`; a second call returns the same one.
