@@ -91,11 +91,6 @@ def divided(plan: Plan, media: MediaInfo, machine: Machine, *, seconds: float | 
     return whole.divided(cuts) if cuts else plan
 
 
-def segment_threads(machine: Machine, unfinished: int) -> int:
-    """Threads for one segment of an encode of which so many are `unfinished`, itself among them."""
-    return max(1, machine.cores // max(1, min(machine.slots, unfinished)))
-
-
 # ------------------------------------------------------------------------------------------------- the model
 
 

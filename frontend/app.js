@@ -85,3 +85,4 @@ for (const toast of document.querySelectorAll("[data-message]")) {
   showToast(toast.textContent.trim(), toast.dataset.message);
 }
 if (document.body.dataset.signedIn) startLive();
+if (document.getElementById("queue")) void import("./queue.js").then(({ startQueue }) => startQueue());

@@ -35,7 +35,7 @@ def time_passes() -> None:
     """The rest of the lease, and of the wait before the next try."""
     Step.objects.filter(status="active").update(lease_until=Now() - timedelta(seconds=1))
     reconcile()
-    Job.objects.filter(status="queued").update(run_after=None)
+    Step.objects.filter(status="queued").update(run_after=None)
     reconcile()
     dispatch.flush()
 
