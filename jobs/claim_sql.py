@@ -90,29 +90,31 @@ _WAITING = f"""
     ) hop
 """  # noqa: S608 - composed of constants
 
+# `level` is the priority less a point for each so many seconds without a turn, counted from when the oldest of them
+# was asked for, or the last one claimed. `used` is in whole CPU seconds.
 _CLASSES = f"""
-    SELECT w.owner_id, w.priority, w.types, w.priority
-            - floor(extract(epoch FROM statement_timestamp() - since.moment) / {AGEING_SECONDS}) AS level,
+    SELECT w.owner_id, w.priority, w.types, since.served_at, since.queued_at, COALESCE(l.steps, 0) AS steps,
+        w.priority - floor(extract(epoch FROM statement_timestamp()
+            - GREATEST(since.served_at, since.queued_at)) / {AGEING_SECONDS}) AS level,
         floor(COALESCE(u.cpu_seconds * power(0.5::float8,
                 extract(epoch FROM statement_timestamp() - u.measured_at)::float8 / {HALF_LIFE_SECONDS}), 0)
-            + COALESCE(l.cpu_seconds, 0)) AS used,
-        COALESCE(l.steps, 0) AS steps, since.moment
+            + COALESCE(l.cpu_seconds, 0)) AS used
     FROM (SELECT owner_id, priority, array_agg(type) AS types FROM waiting GROUP BY owner_id, priority) w
-    CROSS JOIN LATERAL (SELECT GREATEST(
+    CROSS JOIN LATERAL (SELECT
         (SELECT t.served_at FROM jobs_turn t
-         WHERE t.owner_id = w.owner_id AND t.lane = %(lane)s AND t.priority = w.priority),
+         WHERE t.owner_id = w.owner_id AND t.lane = %(lane)s AND t.priority = w.priority) AS served_at,
         (SELECT j.queued_at FROM jobs_job j WHERE j.id = (
             SELECT s.job_id FROM jobs_step s
             WHERE {_WAITS} AND s.owner_id = w.owner_id AND s.priority = w.priority
-            ORDER BY s.place LIMIT 1))) AS moment
+            ORDER BY s.place LIMIT 1)) AS queued_at
+        OFFSET 0
     ) since
     LEFT JOIN load l ON l.owner_id = w.owner_id
     LEFT JOIN jobs_usage u ON u.owner_id = w.owner_id
 """  # noqa: S608 - composed of constants
 
-# Who goes first.
-_ORDER = ("level", "used", "steps", "moment", "owner_id", "priority")
-_SORTED = ", ".join(f"c.{column}" for column in _ORDER)
+# Who goes first; of equals who was served longest ago, then who waits longest.
+_SORTED = "c.level, c.used, c.steps, c.served_at NULLS FIRST, c.queued_at, c.owner_id, c.priority"
 
 # The account behind a class; nothing starts for one that is suspended.
 _ACCOUNT = """
@@ -122,28 +124,31 @@ _ACCOUNT = """
     WHERE u.id = c.owner_id AND u.is_active OFFSET 0
 """
 
+# How many more jobs may start under each limit of tier and type, for everybody together.
+_LIMITS = """
+    SELECT m.tier_id, m.type, m.per_user, m.at_once - (
+        SELECT count(*) FROM running r
+        WHERE (m.type = '' OR r.type = m.type)
+          AND (m.tier_id IS NULL OR (SELECT a.tier_id FROM users_user a WHERE a.id = r.owner_id) = m.tier_id)
+    ) AS room
+    FROM jobs_limit m
+"""
+
 # How many more jobs of the type `y` may start for the account: its own cap, and the limits of tier and type.
 _ROOM = """
     SELECT CASE WHEN y.type = 'intake' THEN 32767 ELSE LEAST(o.cap - o.running, (
-        SELECT min(LEAST(
-            m.at_once - (
-                SELECT count(*) FROM running r
-                WHERE (m.type = '' OR r.type = m.type) AND (m.tier_id IS NULL
-                    OR (SELECT a.tier_id FROM users_user a WHERE a.id = r.owner_id) = m.tier_id)),
-            m.per_user - (
-                SELECT count(*) FROM running r
-                WHERE r.owner_id = c.owner_id AND (m.type = '' OR r.type = m.type))))
-        FROM jobs_limit m
-        WHERE (m.type = '' OR m.type = y.type) AND (m.tier_id IS NULL OR m.tier_id = o.tier_id)
-    )) END AS jobs
+        SELECT min(LEAST(m.room, m.per_user - (
+            SELECT count(*) FROM running r WHERE r.owner_id = c.owner_id AND (m.type = '' OR r.type = m.type))))
+        FROM limits m WHERE (m.type = '' OR m.type = y.type) AND (m.tier_id IS NULL OR m.tier_id = o.tier_id)
+    )) END AS jobs OFFSET 0
 """
 
 _OF_CLASS = f"{_WAITS} AND s.owner_id = c.owner_id AND s.priority = c.priority AND s.type = y.type"
 
-# The best step of a class. Where a limit is reached that is one of a job that runs already. Each arm reads
-# the head of an index, so neither a long queue nor an owner at the cap makes a claim slow.
+# The best step of a class. Where a limit is reached that is one of a job that runs already. Each arm reads the
+# head of an index, so neither a long queue nor an owner at the cap makes a claim slow.
 _BEST = f"""
-    SELECT found.id, found.rank, found.place FROM unnest(c.types) AS y(type)
+    SELECT found.id, y.type, room.jobs FROM unnest(c.types) AS y(type)
     CROSS JOIN LATERAL ({_ROOM}) room
     CROSS JOIN LATERAL (
         (SELECT s.id, s.rank, s.place FROM jobs_step s WHERE room.jobs > 0 AND {_OF_CLASS} AND {_READY}
@@ -156,32 +161,33 @@ _BEST = f"""
     ORDER BY found.rank, found.place LIMIT 1
 """  # noqa: S608 - composed of constants
 
-# How many steps of a class could start at this moment, as far as it matters: where they compete for a
+# About how many steps of a class could start at this moment, as far as it matters: where they compete for a
 # machine, the first one does not get all of it.
 _STARTABLE = f"""
-    SELECT GREATEST(1, LEAST(count(*), max(y.cap - y.running)))::int AS steps
-    FROM (SELECT t.type, o.cap, o.running FROM unnest(c.types) AS t(type)) y
-    CROSS JOIN LATERAL ({_ROOM}) room
-    CROSS JOIN LATERAL (
-        SELECT 1 FROM jobs_step s WHERE room.jobs > 0 AND {_OF_CLASS} AND {_READY}
-        LIMIT LEAST(GREATEST(room.jobs, 0), GREATEST(%(cores)s::int, 1))
+    SELECT LEAST(GREATEST(best.jobs, 1), count(*)) FROM (
+        SELECT 1 FROM jobs_step s
+        WHERE {_WAITS} AND s.owner_id = c.owner_id AND s.priority = c.priority AND s.type = best.type
+        LIMIT %(cores)s::int
     ) one
 """  # noqa: S608 - composed of constants
 
 
-def _with(limited_to: str) -> str:
-    return f"""
+_STATE = f"""
     WITH RECURSIVE site AS MATERIALIZED ({_SITE}),
     held AS MATERIALIZED ({_HELD}),
     running AS MATERIALIZED ({_RUNNING}),
-    free AS MATERIALIZED ({_FREE}),
+    limits AS MATERIALIZED ({_LIMITS}),
+    free AS MATERIALIZED ({_FREE})
+"""
+
+
+def _line_up(limited_to: str) -> str:
+    return f"""{_STATE},
     load AS MATERIALIZED ({_LOAD}),
     waiting(owner_id, priority, type) AS ({_WAITING.format(limited_to=limited_to)}),
     class AS MATERIALIZED ({_CLASSES})
 """
 
-
-_OPEN = "AND (SELECT is_open FROM site)"
 
 # A machine whose processor is shared out takes no further encode, and low priority keeps to its hours.
 _MAY_START = f"""
@@ -191,9 +197,9 @@ _MAY_START = f"""
 
 # Owners who have something claimable in a lane, in the order in which they get their turn; `startable` is
 # null where no machine is named. The sorted classes are looked at one by one until there are enough.
-OWNERS = f"""{_with(_OPEN)}
-    SELECT c.owner_id, CASE WHEN %(cores)s::int IS NOT NULL THEN (SELECT q.steps FROM ({_STARTABLE}) q) END,
-        EXISTS (SELECT FROM jobs_limit WHERE at_once IS NOT NULL)
+OWNERS = f"""{_line_up("AND (SELECT is_open FROM site)")}
+    SELECT c.owner_id, c.priority, c.types, CASE WHEN %(cores)s::int IS NOT NULL THEN ({_STARTABLE}) END,
+        EXISTS (SELECT FROM limits WHERE room IS NOT NULL)
     FROM (SELECT * FROM class c WHERE {_MAY_START} ORDER BY {_SORTED} OFFSET 0) c
     CROSS JOIN LATERAL ({_ACCOUNT}) o
     CROSS JOIN LATERAL ({_BEST}) best
@@ -212,16 +218,17 @@ _THREADS = f"""
     ELSE ceil(free.cores::float8 / GREATEST(1, LEAST(free.cores, free.slots, %(startable)s::int))) END
 """  # noqa: S608 - composed of constants
 
-# Takes the best step of one owner. The caller holds the locks that keep the figures from changing meanwhile;
-# without the one of limits for all it takes nothing where such a limit is.
-TAKE = f"""{_with(f"{_OPEN} AND s.owner_id = %(owner)s")},
+# Takes the best step of one class. The caller holds the locks that keep the figures from changing meanwhile; without
+# the one of limits for all it takes nothing where such a limit is.
+TAKE = f"""{_STATE},
     best AS MATERIALIZED (
-        SELECT found.id FROM (SELECT * FROM class c WHERE {_MAY_START} ORDER BY {_SORTED} OFFSET 0) c
+        SELECT found.id FROM (
+            SELECT %(owner)s::uuid AS owner_id, %(priority)s::int AS priority, %(types)s::varchar[] AS types OFFSET 0
+        ) c
         CROSS JOIN LATERAL ({_ACCOUNT}) o
         CROSS JOIN LATERAL ({_BEST}) found
-        WHERE %(limits_locked)s OR NOT EXISTS (SELECT FROM jobs_limit WHERE at_once IS NOT NULL)
-        ORDER BY {_SORTED}
-        LIMIT 1
+        WHERE (SELECT is_open FROM site) AND {_MAY_START}
+          AND (%(limits_locked)s OR NOT EXISTS (SELECT FROM limits WHERE room IS NOT NULL))
     ), locked AS MATERIALIZED (
         SELECT s.id, s.job_id, s.kind FROM best
         JOIN jobs_step s ON s.id = best.id JOIN jobs_job j ON j.id = s.job_id
@@ -258,7 +265,7 @@ TAKE = f"""{_with(f"{_OPEN} AND s.owner_id = %(owner)s")},
 # The place of each of the `steps` among all that wait in the lane, if everybody goes on taking turns: before
 # my third step come three of each owner who goes before me, two of the others at my level, and all of better
 # levels.
-PLACES = f"""{_with("")},
+PLACES = f"""{_line_up("")},
     number AS MATERIALIZED (
         SELECT s.owner_id, s.priority, count(*) AS steps FROM jobs_step s WHERE {_WAITS}
         GROUP BY s.owner_id, s.priority

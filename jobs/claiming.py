@@ -125,6 +125,8 @@ class _OwnerWaiting(NamedTuple):
     all accounts together exists."""
 
     owner: UUID
+    priority: int
+    types: list[str]
     startable: int | None
     limited: bool
 
@@ -187,6 +189,8 @@ def _claim_of(waiting: _OwnerWaiting, place: _Place, *, startable: int) -> Claim
             {
                 **place.parameters,
                 "owner": waiting.owner,
+                "priority": waiting.priority,
+                "types": waiting.types,
                 "worker": place.worker,
                 "startable": startable,
                 "limits_locked": waiting.limited,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import resource
 from collections.abc import Callable
 
 from django.db import Error as DatabaseTrouble
@@ -42,5 +42,5 @@ def cpu_clock() -> Callable[[], float]:
 
 
 def _cpu_seconds() -> float:
-    used = os.times()
-    return used.user + used.system + used.children_user + used.children_system
+    own, ended = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime

@@ -6,6 +6,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -24,7 +25,7 @@ from jobs.transitions import job_create
 from jobs.usage import usage_add
 from tests.jobs.conftest import Clip, Submit, video_make
 from users.models import Priority, Tier, User
-from videos.models import Video
+from videos.models import Operation, Video
 
 POINT = timedelta(seconds=AGEING_SECONDS)
 
@@ -164,7 +165,6 @@ class TestTwoHundredClips:
         self, alices: Video, bobs: Video, submit: Submit, places: int
     ) -> None:
         first = submit(alices, width=160)
-        assert first.operation is not None
         _copies(first, 199)
         running = [claimed() for _ in range(places)]
         for _ in range(3):
@@ -179,7 +179,12 @@ class TestTwoHundredClips:
 def _copies(job: Job, number: int) -> None:
     """As many more jobs of the owner that wait behind it."""
     shape = {"owner_id": job.owner_id, "priority": job.priority, "type": job.type}
-    jobs = Job.objects.bulk_create(Job(video_id=job.video_id, plan=job.plan, **shape) for _ in range(number))
+    operations = Operation.objects.bulk_create(
+        Operation(video_id=job.video_id, type=job.type, parameters={}, fingerprint=str(n)) for n in range(number)
+    )
+    jobs = Job.objects.bulk_create(
+        Job(video_id=job.video_id, operation=one, plan=job.plan, **shape) for one in operations
+    )
     Step.objects.bulk_create(Step(job=one, position=0, kind="encode", lane="encode", **shape) for one in jobs)
 
 
@@ -270,10 +275,8 @@ class TestProcessor:
         def take(number: int) -> list[Claim]:
             start.wait()
             try:
-                taken = [
-                    claim(machine=Machine(cores=3, slots=8), worker=f"here/{os.getpid()}") for _ in range(2)
-                ]
-                return [one for one in taken if one is not None]
+                worker, machine = f"here/{os.getpid()}", Machine(cores=3, slots=8)
+                return [one for _ in range(2) if (one := claim(machine=machine, worker=worker))]
             finally:
                 connection.close()
 
@@ -303,4 +306,4 @@ class TestProcessor:
 
 
 def _pid_that_is_free() -> int:
-    return next(pid for pid in range(4_000_000, 1, -1) if not os.path.exists(f"/proc/{pid}"))
+    return next(pid for pid in range(4_000_000, 1, -1) if not Path("/proc", str(pid)).exists())
