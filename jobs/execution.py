@@ -18,7 +18,9 @@ from engine.control import Stopped
 from engine.execute import execute
 from engine.failures import RunFailed
 from engine.intake import intake
-from engine.types import SOURCE, Limits, Plan
+from engine.types.limits import Limits
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
 from jobs import dispatch, outcomes, shutdown
 from jobs.claiming import Claim, lanes_claimable, step_claim, worker_name
 from jobs.dividing import machine

@@ -180,7 +180,8 @@ def _copies(job: Job, number: int) -> None:
     """As many more jobs of the owner that wait behind it."""
     shape = {"owner_id": job.owner_id, "priority": job.priority, "type": job.type}
     operations = Operation.objects.bulk_create(
-        Operation(video_id=job.video_id, type=job.type, parameters={}, fingerprint=str(n)) for n in range(number)
+        Operation(video_id=job.video_id, type=job.type, parameters={}, fingerprint=str(n))
+        for n in range(number)
     )
     jobs = Job.objects.bulk_create(
         Job(video_id=job.video_id, operation=one, plan=job.plan, **shape) for one in operations
