@@ -90,8 +90,8 @@ _WAITING = f"""
     ) hop
 """  # noqa: S608 - composed of constants
 
-# `level` is the priority less a point for each so many seconds without a turn, counted from when the oldest of them
-# was asked for, or the last one claimed. `used` is in whole CPU seconds.
+# `level` is the priority less a point for each so many seconds without a turn, counted from when the oldest
+# of them was asked for, or the last one claimed. `used` is in whole CPU seconds.
 _CLASSES = f"""
     SELECT w.owner_id, w.priority, w.types, since.served_at, since.queued_at, COALESCE(l.steps, 0) AS steps,
         w.priority - floor(extract(epoch FROM statement_timestamp()
@@ -139,14 +139,15 @@ _ROOM = """
     SELECT CASE WHEN y.type = 'intake' THEN 32767 ELSE LEAST(o.cap - o.running, (
         SELECT min(LEAST(m.room, m.per_user - (
             SELECT count(*) FROM running r WHERE r.owner_id = c.owner_id AND (m.type = '' OR r.type = m.type))))
-        FROM limits m WHERE (m.type = '' OR m.type = y.type) AND (m.tier_id IS NULL OR m.tier_id = o.tier_id)
+        FROM limits m
+        WHERE (m.type = '' OR m.type = y.type) AND (m.tier_id IS NULL OR m.tier_id = o.tier_id)
     )) END AS jobs OFFSET 0
 """
 
 _OF_CLASS = f"{_WAITS} AND s.owner_id = c.owner_id AND s.priority = c.priority AND s.type = y.type"
 
-# The best step of a class. Where a limit is reached that is one of a job that runs already. Each arm reads the
-# head of an index, so neither a long queue nor an owner at the cap makes a claim slow.
+# The best step of a class. Where a limit is reached that is one of a job that runs already. Each arm reads
+# the head of an index, so neither a long queue nor an owner at the cap makes a claim slow.
 _BEST = f"""
     SELECT found.id, y.type, room.jobs FROM unnest(c.types) AS y(type)
     CROSS JOIN LATERAL ({_ROOM}) room
@@ -218,12 +219,13 @@ _THREADS = f"""
     ELSE ceil(free.cores::float8 / GREATEST(1, LEAST(free.cores, free.slots, %(startable)s::int))) END
 """  # noqa: S608 - composed of constants
 
-# Takes the best step of one class. The caller holds the locks that keep the figures from changing meanwhile; without
-# the one of limits for all it takes nothing where such a limit is.
+# Takes the best step of one class. The caller holds the locks that keep the figures from changing meanwhile;
+# without the one of limits for all it takes nothing where such a limit is.
 TAKE = f"""{_STATE},
     best AS MATERIALIZED (
         SELECT found.id FROM (
-            SELECT %(owner)s::uuid AS owner_id, %(priority)s::int AS priority, %(types)s::varchar[] AS types OFFSET 0
+            SELECT %(owner)s::uuid AS owner_id, %(priority)s::int AS priority, %(types)s::varchar[] AS types
+            OFFSET 0
         ) c
         CROSS JOIN LATERAL ({_ACCOUNT}) o
         CROSS JOIN LATERAL ({_BEST}) found

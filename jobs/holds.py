@@ -162,5 +162,6 @@ def _running() -> QuerySet[Job]:
 
 def _lanes(job_ids: list[str]) -> dict[str, str | None]:
     """The lane of the first step of each job that waits."""
-    steps = Step.objects.filter(job__in=job_ids, status=Step.Status.QUEUED)
-    return dict(steps.order_by("job_id", "position").distinct("job_id").values_list("job_id", "lane"))
+    steps = Step.objects.filter(job__id__in=job_ids, status=Step.Status.QUEUED)
+    firsts = steps.order_by("job_id", "position").distinct("job_id").only("job_id", "lane")
+    return {step.job_id: step.lane for step in firsts}

@@ -74,7 +74,8 @@ def neighbour(job: Job, *, lane: str, before: bool) -> str | None:
         if before
         else others.filter(rank__gt=edge).order_by("rank", "place")
     )
-    return found.values_list("job_id", flat=True).first()
+    step = found.only("job_id").first()
+    return None if step is None else step.job_id
 
 
 def _between(job: Job, other: Job, *, lane: str, before: bool) -> int | None:

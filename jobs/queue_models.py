@@ -58,7 +58,9 @@ class Limit(models.Model):
                 violation_error_message="There is a limit for this tier and operation already.",
             ),
             models.CheckConstraint(
-                condition=Q(at_once__gte=1) | Q(per_user__gte=1),
+                condition=(Q(at_once=None) | Q(at_once__gte=1))
+                & (Q(per_user=None) | Q(per_user__gte=1))
+                & ~Q(at_once=None, per_user=None),
                 name="limit_limits",
                 violation_error_message="Give a limit for the whole site, for each user, or both.",
             ),

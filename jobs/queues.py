@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -48,7 +49,7 @@ def lanes_now() -> list[LaneState]:
 def places(*, lane: str, steps: Sequence[int]) -> dict[int, int]:
     """Where those of the steps stand that wait in the lane, from 1, by their ids: how many steps are taken
     before each if all owners go on taking turns as they do now."""
-    nowhere = {"machine": "", "cores": None, "slots": None, "gone": []}
+    nowhere: dict[str, Any] = {"machine": "", "cores": None, "slots": None, "gone": []}
     with connection.cursor() as cursor:
         cursor.execute(PLACES, {"lane": lane, "steps": list(steps), **nowhere})
         return dict(cursor.fetchall())

@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "limits of jobs at once",
                 "constraints": [
                     models.UniqueConstraint(fields=("tier", "type"), name="limit_once", nulls_distinct=False, violation_error_message="There is a limit for this tier and operation already."),
-                    models.CheckConstraint(condition=Q(("at_once__gte", 1), ("per_user__gte", 1), _connector="OR"), name="limit_limits", violation_error_message="Give a limit for the whole site, for each user, or both."),
+                    models.CheckConstraint(condition=Q(Q(("at_once", None), ("at_once__gte", 1), _connector="OR"), Q(("per_user", None), ("per_user__gte", 1), _connector="OR"), Q(("at_once", None), ("per_user", None), _negated=True)), name="limit_limits", violation_error_message="Give a limit for the whole site, for each user, or both."),
                 ],
             },
         ),

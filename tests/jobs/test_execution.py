@@ -18,7 +18,7 @@ from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from jobs import claiming, dispatch, execution, leases, outcomes, shutdown, watch
+from jobs import dispatch, execution, leases, outcomes, shutdown, watch
 from jobs.claiming import Claim, step_claim
 from jobs.execution import lane_work, step_run
 from jobs.models import Job, Step
@@ -353,16 +353,6 @@ def test_two_steps_of_a_job_run_one_after_the_other(video: Video, submit: Submit
     assert outcomes.step_publish(second, placed=(), cpu_seconds=1, log="")
     job = Job.objects.get()
     assert (job.status, job.cpu_seconds) == ("completed", 2)
-
-
-def test_workers_of_one_machine_share_its_processors(alice: User, video: Video, submit: Submit) -> None:
-    threads = []
-    for width in (160, 162):
-        submit(video, width=width)
-        taken = step_claim(lane="encode", worker=claiming.worker_name())
-        assert taken is not None
-        threads.append(execution._limits(taken).threads)
-    assert threads[0] >= threads[-1] >= 1
 
 
 def test_intake_is_no_encode(video: Video) -> None:

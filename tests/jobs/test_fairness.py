@@ -23,9 +23,9 @@ from jobs.selectors import queue_positions
 from jobs.steering import job_pause
 from jobs.transitions import job_create
 from jobs.usage import usage_add
-from tests.jobs.conftest import Clip, Submit, video_make
+from tests.jobs.conftest import Clip, Submit, job_copies, video_make
 from users.models import Priority, Tier, User
-from videos.models import Operation, Video
+from videos.models import Video
 
 POINT = timedelta(seconds=AGEING_SECONDS)
 
@@ -165,7 +165,7 @@ class TestTwoHundredClips:
         self, alices: Video, bobs: Video, submit: Submit, places: int
     ) -> None:
         first = submit(alices, width=160)
-        _copies(first, 199)
+        job_copies(first, 199)
         running = [claimed() for _ in range(places)]
         for _ in range(3):
             end(running.pop(0))
@@ -174,19 +174,6 @@ class TestTwoHundredClips:
         assert queue_positions([wanted]) == {wanted.id: 1}
         end(running.pop(0))
         assert claimed().job.id == wanted.id
-
-
-def _copies(job: Job, number: int) -> None:
-    """As many more jobs of the owner that wait behind it."""
-    shape = {"owner_id": job.owner_id, "priority": job.priority, "type": job.type}
-    operations = Operation.objects.bulk_create(
-        Operation(video_id=job.video_id, type=job.type, parameters={}, fingerprint=str(n))
-        for n in range(number)
-    )
-    jobs = Job.objects.bulk_create(
-        Job(video_id=job.video_id, operation=one, plan=job.plan, **shape) for one in operations
-    )
-    Step.objects.bulk_create(Step(job=one, position=0, kind="encode", lane="encode", **shape) for one in jobs)
 
 
 class TestProcessor:

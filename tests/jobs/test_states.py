@@ -1,4 +1,5 @@
-"""Each state of a job with each action of each actor: what it leads to, or a stable refusal that changes nothing."""
+"""Each state of a job with each action of each actor: what it leads to, or a stable refusal that changes
+nothing."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ def claimed() -> Claim:
 
 
 def job_in(status: str, video: Video, submit: Submit, *, width: int = 160) -> Job:
-    """A job brought to the state by the way that leads there; nothing else must wait meanwhile. `held` is paused
-    while a worker holds it, `retrying` waits for its next try."""
+    """A job brought to the state by the way that leads there; nothing else must wait meanwhile. `held` is
+    paused while a worker holds it, `retrying` waits for its next try."""
     job = submit(video, width=width)
     if status in {"active", "held", "completed", "failed", "retrying"}:
         claim = claimed()
