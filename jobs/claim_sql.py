@@ -138,7 +138,8 @@ _LIMITS = """
 _ROOM = """
     SELECT CASE WHEN y.type = 'intake' THEN 32767 ELSE LEAST(o.cap - o.running, (
         SELECT min(LEAST(m.room, m.per_user - (
-            SELECT count(*) FROM running r WHERE r.owner_id = c.owner_id AND (m.type = '' OR r.type = m.type))))
+            SELECT count(*) FROM running r
+            WHERE r.owner_id = c.owner_id AND (m.type = '' OR r.type = m.type))))
         FROM limits m
         WHERE (m.type = '' OR m.type = y.type) AND (m.tier_id IS NULL OR m.tier_id = o.tier_id)
     )) END AS jobs OFFSET 0

@@ -213,7 +213,7 @@ def test_a_worker_answers_a_retry_by_itself(video: Video, submit: Submit, start_
 def test_the_clip_of_another_user_goes_before_a_long_queue(
     alice: User, bob: User, clip: Clip, submit: Submit, start_worker: StartWorker
 ) -> None:
-    """200 clips of one user wait and run; another's is the next that starts, and is among the first that end."""
+    """200 clips of one user wait and run; another's is the next to start, and among the first that end."""
     job_copies(submit(video_make(alice, clip), width=160), 199)
     start_worker(concurrency=2)
     mine = Job.objects.filter(owner=alice)
