@@ -185,6 +185,13 @@ class TestPage:
         assert "Here is the queue as it is now." in began.headers["HX-Trigger"]
         assert client.post(reverse("queue-move", args=[jobs["d"].id]), {"to": "later"}).status_code == 302
 
+    def test_a_stranger_finds_no_job(self, bob: User, jobs: dict[str, Job], order: Names) -> None:
+        client = Client()
+        client.force_login(bob)
+        for body in ({"to": "first"}, {"to": "later"}, {"before": jobs["a"].id}):
+            assert client.post(reverse("queue-move", args=[jobs["c"].id]), body).status_code == 404
+        assert order() == "abcde"
+
     def test_questions_do_not_grow_with_the_jobs(self, alice: User, jobs: dict[str, Job]) -> None:
         client = Client()
         client.force_login(alice)
