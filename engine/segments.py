@@ -48,6 +48,13 @@ _BY_FRAME = frozenset(
         "vflip",
         "pad",
         "drawtext",
+        "ass",
+        # A still picture laid over it, or the picture over itself: a graph with one end on each side.
+        "movie",
+        "colorchannelmixer",
+        "split",
+        "gblur",
+        "overlay",
     }
 )
 _BY_NEIGHBOURS = frozenset({"bwdif", "fps"})
@@ -282,7 +289,7 @@ class _Whole:
 
 def _is_divisible(picture: StreamRecipe) -> bool:
     known = _BY_FRAME | _BY_NEIGHBOURS
-    chain = all(item.name in known and not item.takes and not item.gives for item in picture.filters)
+    chain = all(item.name in known for item in picture.filters)
     return (
         picture.action == "encode" and picture.encoder in _JOINABLE and "r" not in picture.options and chain
     )

@@ -214,9 +214,10 @@ OWNERS = f"""{_line_up("AND (SELECT is_open FROM site)")}
 _THREADS = f"""
     CASE WHEN %(lane)s <> 'encode' THEN ceil(%(cores)s::float8 / GREATEST(1, free.encodes))
     WHEN s.kind = '{SOUND}' THEN 1
-    WHEN s.kind = '{SEGMENT}' THEN LEAST(free.cores, %(cores)s::int / GREATEST(1, LEAST(%(slots)s::int, (
-        SELECT count(*) FROM jobs_step o
-        WHERE o.job_id = s.job_id AND o.kind = '{SEGMENT}' AND o.status <> 'done'))))
+    WHEN s.kind = '{SEGMENT}' THEN LEAST(free.cores, round(%(cores)s::numeric / GREATEST(1, LEAST(
+        %(cores)s::int, %(slots)s::int, (
+            SELECT count(*) FROM jobs_step o
+            WHERE o.job_id = s.job_id AND o.kind = '{SEGMENT}' AND o.status <> 'done')))))
     ELSE ceil(free.cores::float8 / GREATEST(1, LEAST(free.cores, free.slots, %(startable)s::int))) END
 """  # noqa: S608 - composed of constants
 

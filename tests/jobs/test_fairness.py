@@ -213,6 +213,7 @@ class TestProcessor:
             (TWO, 4, [1, 1]),
             (TWO, 2, [1, 1]),
             (TWO, 1, [2]),
+            (Machine(cores=3, slots=5), 2, [2, 1]),
             (Machine(cores=16, slots=4), 10, [4, 4, 4, 4]),
             (Machine(cores=2, slots=1), 4, [2]),
         ],
