@@ -103,3 +103,4 @@ for (const toast of document.querySelectorAll("[data-message]")) {
   showToast(toast.querySelector("span").textContent.trim(), toast.dataset.message, toast.querySelector("form"));
 }
 if (document.body.dataset.signedIn) startLive();
+if (document.getElementById("queue")) void import("./queue.js").then(({ startQueue }) => startQueue());

@@ -15,6 +15,7 @@ urlpatterns = [
     path("jobs/<str:job_id>/pause", api.JobPauseView.as_view(), name="api-job-pause"),
     path("jobs/<str:job_id>/resume", api.JobResumeView.as_view(), name="api-job-resume"),
     path("jobs/<str:job_id>/bump", api.JobBumpView.as_view(), name="api-job-bump"),
+    path("jobs/<str:job_id>/move", api.JobMoveView.as_view(), name="api-job-move"),
     path("jobs/<str:job_id>/retry", api.JobRetryView.as_view(), name="api-job-retry"),
     path("me/retention", retention_api.MeRetentionView.as_view(), name="api-me-retention"),
     path("stats/jobs", statistics_api.JobStatisticsView.as_view(), name="api-stats-jobs"),

@@ -558,6 +558,13 @@ _JOBS = (
         "Fetch the job to see its state.",
     ),
     Kind(
+        "job_order_conflict",
+        409,
+        "Jobs in different lines",
+        "The two jobs do not wait in the same line, so neither can stand before the other.",
+        "Both must wait, be of one priority, and be encodes both or quick work both.",
+    ),
+    Kind(
         "encoder_failed",
         500,
         "Encoder failed",

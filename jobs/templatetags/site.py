@@ -8,9 +8,11 @@ from typing import Any
 from django import template
 from django.template import Context
 
+from jobs import selectors
+from jobs.holds import Hold
 from jobs.models import Job, SiteSettings, Step
 from jobs.retention import Rules, rules_of
-from jobs.site import held_by_drain, site_settings
+from jobs.site import site_settings
 from users.models import User
 from videos.models import Video
 
@@ -25,10 +27,10 @@ def site_notice(context: Context) -> dict[str, Any]:
     return {"site": found, "paused": found.lanes_drained == set(Step.Lane.values)}
 
 
-@register.simple_tag(takes_context=True)
-def held_back(context: Context, job: Job) -> SiteSettings | None:
-    """The site's settings, where they are why this job waits."""
-    return held_by_drain(job, _settings_of(context))
+@register.simple_tag
+def held_back(job: Job) -> Hold | None:
+    """Why this job waits although a worker may be free."""
+    return selectors.job_hold(job)
 
 
 @register.simple_tag(takes_context=True)
