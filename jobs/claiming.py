@@ -65,6 +65,11 @@ def worker_name() -> str:
     return f"{socket.gethostname()[:80]}/{os.getpid()}"
 
 
+def machine_of(worker: str) -> str:
+    """How the names of all workers on the same machine begin."""
+    return f"{worker.rpartition('/')[0]}/"
+
+
 # A step may be claimed when its job waits or runs, its next try is due, its video is not in the trash and
 # the steps it needs are done. Scalar subqueries on purpose: PostgreSQL cannot turn them into joins, so it
 # walks the index in the order asked for and stops at the first step that passes.
@@ -290,14 +295,18 @@ _PROGRESS = f"""
     ), whole AS (
         SELECT others.steps = 0 AS alone, others.weight + mine.weight AS weight,
             others.done + mine.weight * mine.fraction AS done,
-            NULLIF(others.pace + COALESCE(mine.pace, 0), 0) AS pace
+            NULLIF(others.pace + COALESCE(mine.pace, 0), 0) AS pace,
+            GREATEST(0, others.weight + mine.weight - others.done - mine.weight * mine.fraction)
+                / NULLIF(others.pace + COALESCE(mine.pace, 0), 0) AS seconds_left
         FROM mine, others
     )
     UPDATE jobs_job SET
         progress = GREATEST(progress, LEAST(100, 100 * whole.done / whole.weight)),
         speed = CASE WHEN whole.alone THEN %(speed)s::float8 ELSE whole.pace END,
-        eta_seconds = CASE WHEN whole.alone THEN %(eta)s::float8
-            ELSE GREATEST(0, whole.weight - whole.done) / whole.pace END,
+        eta_seconds = CASE WHEN whole.alone THEN %(eta)s::float8 ELSE whole.seconds_left END,
+        eta_low = CASE WHEN whole.alone THEN %(low)s::float8 ELSE whole.seconds_left / 1.4 END,
+        eta_high = CASE WHEN whole.alone THEN %(high)s::float8 ELSE whole.seconds_left * 1.4 END,
+        eta_at = statement_timestamp(),
         seq = seq + %(stride)s
     FROM whole WHERE jobs_job.id = %(job)s
     RETURNING seq, progress, speed, eta_seconds
@@ -330,25 +339,25 @@ class Written(NamedTuple):
 
 
 def progress_write(
-    claim: Claim, *, per_cent: float, speed: float | None, eta_seconds: float | None
+    claim: Claim,
+    *,
+    per_cent: float,
+    speed: float | None,
+    eta_seconds: float | None,
+    eta_range: tuple[float, float] | None = None,
 ) -> Written | None:
     """Writes the progress of the step and, with it, of its job; None: look at the lease then."""
     parameters = {
         "per_cent": per_cent,
         "speed": speed,
         "eta": eta_seconds,
+        "low": None if eta_range is None else eta_range[0],
+        "high": None if eta_range is None else eta_range[1],
         "pace": claim.pace,
         "stride": SEQ_STRIDE,
     }
     row = _fetch(claim, _PROGRESS, parameters)
     return None if row is None else Written(*row)
-
-
-def active_on_this_machine(lane: str) -> int:
-    """How many steps of the lane run on this machine, to share its processors among them."""
-    machine = worker_name().rpartition("/")[0]
-    active = Step.objects.filter(status=Step.Status.ACTIVE, lane=lane, worker__startswith=f"{machine}/")
-    return active.count()
 
 
 def _fetch(claim: Claim, sql: str, parameters: dict[str, Any]) -> tuple[Any, ...] | None:

@@ -23,8 +23,9 @@ from engine.intake import intake
 from engine.segments import SEGMENT, segment_threads
 from engine.types import SOURCE, Limits, Plan
 from jobs import dispatch, outcomes, shutdown
-from jobs.claiming import Claim, active_on_this_machine, lanes_claimable, step_claim, worker_name
+from jobs.claiming import Claim, lanes_claimable, step_claim, worker_name
 from jobs.dividing import machine
+from jobs.eta_start import step_start
 from jobs.models import Job, Step
 from jobs.observation import watched
 from jobs.parts import parts_keep, parts_of
@@ -37,11 +38,29 @@ from videos.storage import held_path, reserve_is_reached, source_path
 
 log = logging.getLogger(__name__)
 
+DRAIN_SECONDS = 5.0
 PAUSE_BETWEEN_TRIES_TO_RECORD = 0.5
 
 
+def lane_drain(*, lane: str) -> int:
+    """What a wake-up asks for: works on the lane's steps for a few seconds, as long as there are any; then
+    passes the word on. Says how many there were.
+
+    A message for each step would cost more than many a step does. Other tasks, such as that of the
+    reconciler, wait in the same queue: so it is for seconds only.
+    """
+    began, done = time.monotonic(), 0
+    while lane_work(lane=lane):
+        done += 1
+        if time.monotonic() - began > DRAIN_SECONDS:
+            break
+    if done and not shutdown.requested():
+        lanes_wake()
+    return done
+
+
 def lane_work(*, lane: str) -> bool:
-    """What a wake-up asks for: claims one step, runs it, passes the word on. Says whether there was one."""
+    """Claims one step and runs it. Says whether there was one."""
     if shutdown.requested():
         return False
     if reserve_is_reached():
@@ -54,8 +73,6 @@ def lane_work(*, lane: str) -> bool:
         return False
     with watched(claim, lane=lane, looked_ns=looked_ns):
         step_run(claim)
-    if not shutdown.requested():
-        lanes_wake()
     return True
 
 
@@ -71,7 +88,9 @@ def step_run(claim: Claim) -> None:
     with ExitStack() as stack:
         watch = stack.enter_context(Watch(claim))
         try:
-            limits = _limits(claim)
+            start = step_start(claim)
+            watch.started(start)
+            limits = _limits(claim, start.encoding)
             given = {} if claim.is_alone else parts_of(claim.job.id)
             connection.close()
             folder = stack.enter_context(attempt_folder(claim.step_id, claim.attempt))
@@ -96,7 +115,7 @@ def _perform(
     source = source_path(claim.job.video_id)
     if claim.job.type == Job.INTAKE:
         found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
-        return lambda: outcomes.intake_publish(claim, intake=found)
+        return lambda: outcomes.intake_publish(claim, intake=found, took=watch.took())
     plan = Plan.model_validate(claim.job.plan)
     others = {name: held_path(name) for name in plan.others}
     done = execute(
@@ -112,7 +131,12 @@ def _perform(
     placed = outputs_place(artifacts=done.artifacts)
     parts = parts_keep(claim, done.parts)
     return lambda: outcomes.step_publish(
-        claim, placed=placed, parts=parts, cpu_seconds=done.cpu_seconds, log=done.log
+        claim,
+        placed=placed,
+        parts=parts,
+        cpu_seconds=done.cpu_seconds,
+        log=done.log,
+        took=watch.took(),
     )
 
 
@@ -132,14 +156,13 @@ def _insist(record: Callable[[], bool], watch: Watch) -> None:
             return
 
 
-def _limits(claim: Claim) -> Limits:
+def _limits(claim: Claim, encoding: int) -> Limits:
     """The processors of this machine, shared by the steps that encode on it now."""
     segments = Step.objects.filter(job=claim.job.id, kind=SEGMENT).exclude(status=Step.Status.DONE)
     unfinished = set() if claim.is_alone else set(segments.values_list("id", flat=True))
     if claim.step_id in unfinished:
         # The others of the job will run beside this one, also those nobody has taken so far.
         return Limits(threads=segment_threads(machine(), len(unfinished)))
-    encoding = max(1, active_on_this_machine(Step.Lane.ENCODE))
     return Limits(threads=max(1, math.ceil((os.cpu_count() or 1) / encoding)))
 
 

@@ -14,7 +14,8 @@ from django.db import transaction
 
 from engine.intake import Intake
 from jobs import transitions
-from jobs.claiming import Claim
+from jobs.claiming import Claim, machine_of
+from jobs.eta_pace import Took, pace_learn
 from jobs.models import Job, Step
 from jobs.parts import makers_of_missing, parts_drop
 from jobs.publish import publish_on_commit
@@ -38,6 +39,7 @@ def step_publish(
     parts: Mapping[str, int] | None = None,
     cpu_seconds: float,
     log: str,
+    took: Took | None = None,
 ) -> bool:
     """Ends a step of an operation. With the last step its results become visible, all in one moment.
 
@@ -57,14 +59,14 @@ def step_publish(
         job.output_bytes = sum(one.artifact.size for one in placed)
         transitions.job_complete(locked)
 
-    won = _step_done(claim, record, parts=parts, cpu_seconds=cpu_seconds, log=log)
+    won = _step_done(claim, record, parts=parts, cpu_seconds=cpu_seconds, log=log, took=took)
     if not won:
         outputs_unplace(placed=placed)
         parts_drop(claim)
     return won
 
 
-def intake_publish(claim: Claim, *, intake: Intake) -> bool:
+def intake_publish(claim: Claim, *, intake: Intake, took: Took | None = None) -> bool:
     """Ends an intake: the video is ready from here on."""
 
     video_id = claim.job.video_id
@@ -82,7 +84,7 @@ def intake_publish(claim: Claim, *, intake: Intake) -> bool:
         publish_on_commit("video.ready", locked.job)
         event_record("video.ready", locked.job)
 
-    return _step_done(claim, record, cpu_seconds=intake.cpu_seconds, log="")
+    return _step_done(claim, record, cpu_seconds=intake.cpu_seconds, log="", took=took)
 
 
 def _step_done(
@@ -92,6 +94,7 @@ def _step_done(
     parts: Mapping[str, int] | None = None,
     cpu_seconds: float,
     log: str,
+    took: Took | None = None,
 ) -> bool:
     with transaction.atomic():
         held = _locked_and_held(claim)
@@ -110,6 +113,15 @@ def _step_done(
         record(locked)
         transitions.steps_unblock(locked, step)
         _duration_note(locked, step)
+        if took is not None:
+            # Last: other steps of the same kind wait for this until the transaction ends.
+            pace_learn(
+                key=step.cost_key,
+                work=step.work,
+                took=took,
+                cpu_seconds=cpu_seconds,
+                machine=machine_of(step.worker),
+            )
         return True
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import QuerySet
 
+from jobs.eta import estimates
+from jobs.eta_types import Estimate
 from jobs.events import JobState, job_state
 from jobs.models import Job, Step
 from problems import Problem
@@ -17,6 +19,7 @@ from videos.models import Operation, Video
 from videos.selectors import operations_of
 
 _PLACE = "_queue_position"
+_ESTIMATE = "_estimate"
 
 
 class OperationWithJob(NamedTuple):
@@ -93,10 +96,12 @@ def with_latest_jobs(operations: Sequence[Operation]) -> list[OperationWithJob]:
 
 
 def job_states(jobs: Iterable[Job]) -> list[JobState]:
-    """The public states of the jobs, with places in the queue for those that wait."""
+    """The public states of the jobs, with places in the queue for those that wait, and what is expected."""
     jobs = list(jobs)
-    positions = queue_positions(jobs)
-    return [job_state(job, queue_position=positions.get(job.id)) for job in jobs]
+    positions, expected = queue_positions(jobs), estimates(jobs)
+    return [
+        job_state(job, queue_position=positions.get(job.id), estimate=expected.get(job.id)) for job in jobs
+    ]
 
 
 # The order in which a lane is claimed is (priority, place); what a claim leaves out for a while - the cap of
@@ -136,11 +141,12 @@ def queue_positions(jobs: Iterable[Job]) -> dict[str, int]:
 
 
 def queue_positions_note(jobs: Sequence[Job]) -> None:
-    """Finds the places of all of them at once, for `queue_position` to know: what shows many jobs on a page
-    would ask for each."""
-    positions = queue_positions(jobs)
+    """Finds the places of all of them at once, for `queue_position` to know, and when they will begin and
+    end, for `estimate`: what shows many jobs on a page would ask for each."""
+    positions, expected = queue_positions(jobs), estimates(jobs)
     for job in jobs:
         vars(job)[_PLACE] = positions.get(job.id)
+        vars(job)[_ESTIMATE] = expected.get(job.id)
 
 
 def queue_position(job: Job) -> int | None:
@@ -149,6 +155,14 @@ def queue_position(job: Job) -> int | None:
         noted: int | None = vars(job)[_PLACE]
         return noted
     return queue_positions([job]).get(job.id)
+
+
+def estimate(job: Job) -> Estimate | None:
+    """When one job will begin and end; None where it neither waits nor runs."""
+    if _ESTIMATE in vars(job):
+        noted: Estimate | None = vars(job)[_ESTIMATE]
+        return noted
+    return estimates([job]).get(job.id)
 
 
 def _with_relations(jobs: QuerySet[Job]) -> QuerySet[Job]:

@@ -20,6 +20,7 @@ from pytest_django import Settings
 
 from jobs import claiming, dispatch, execution, outcomes, shutdown, watch
 from jobs.claiming import Claim, step_claim
+from jobs.eta_start import step_start
 from jobs.execution import lane_work, step_run
 from jobs.models import Job, Step
 from jobs.reconcile import leases_expire, reconcile
@@ -361,7 +362,7 @@ def test_workers_of_one_machine_share_its_processors(alice: User, video: Video, 
         submit(video, width=width)
         taken = step_claim(lane="encode", worker=claiming.worker_name())
         assert taken is not None
-        threads.append(execution._limits(taken).threads)
+        threads.append(execution._limits(taken, step_start(taken).encoding).threads)
     assert threads[0] >= threads[-1] >= 1
 
 

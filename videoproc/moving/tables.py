@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from django.db import connection
 from django.db.models import CASCADE, Field, ForeignKey, Model
 
-from jobs.models import Job, Rollup, RollupProgress, RollupTouch, Step
+from jobs.models import Job, Pace, Rollup, RollupProgress, RollupTouch, Step
 from jobs.site_models import SiteSettings, TierStorage
 from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
@@ -114,7 +114,10 @@ TABLES = (
             "status": "CASE t.status WHEN 'active' THEN 'queued' ELSE t.status END",
             "progress": "CASE WHEN t.finished_at IS NULL THEN 0 ELSE t.progress END",
             "speed": "CASE WHEN t.finished_at IS NOT NULL THEN t.speed END",
-            "eta_seconds": "CASE WHEN t.finished_at IS NOT NULL THEN t.eta_seconds END",
+            **{
+                name: f"CASE WHEN t.finished_at IS NOT NULL THEN t.{name} END"
+                for name in ("eta_seconds", "eta_low", "eta_high", "eta_at")
+            },
         },
     ),
     Table(
@@ -155,5 +158,6 @@ LEFT_OUT: Mapping[type[Model], str] = {
     RollupProgress: "the new site sums up all days itself",
     WebhookDelivery: "is the log of webhooks, which are made anew",
     TierStorage: "is counted anew every hour",
+    Pace: "is about this machine; the next one learns its own",
     StorageChange: "comes with videos and results: triggers write it",
 }

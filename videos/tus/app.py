@@ -11,7 +11,7 @@ from django.db import DatabaseError
 
 from problems import Problem
 from telemetry import context
-from videos.tus import one_shot, protocol, small
+from videos.tus import idempotency, one_shot, protocol, small
 from videos.tus.body import Body, BodyEnded
 from videos.tus.callers import caller_of
 from videos.tus.messages import TUS_VERSION, Answer, Receive, Refusal, Request, Scope, Send, problem_answer
@@ -65,7 +65,7 @@ class TusApplication:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         try:
-            answer = await self._answer(request, body)
+            answer = await idempotency.answered(request, body, self._answer)
         except BodyEnded as ended:
             if not ended.connected:
                 return
