@@ -11,7 +11,7 @@ import math
 import os
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -82,7 +82,7 @@ def pace_learn(*, key: str, work: float, took: Took, cpu_seconds: float, machine
     keys = sorted(set(key_levels(key)))
     if not keys or work <= 0 or took.wall <= 0:
         return
-    values = {
+    values: dict[str, Any] = {
         "keys": keys,
         "work": float(work),
         "wall": float(took.wall),

@@ -12,7 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.cache import cache
@@ -268,7 +268,7 @@ _AHEAD = """
 
 def own_places(steps: Iterable[int], queue: Queue) -> dict[int, Own]:
     """Where these waiting steps stand among those of their owners, in one query."""
-    values = {
+    values: dict[str, Any] = {
         "keys": list(queue.spans),
         "walls": [span.wall for span in queue.spans.values()],
         "cpus": [span.cpu for span in queue.spans.values()],
