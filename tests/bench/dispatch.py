@@ -96,7 +96,7 @@ def starts(site: Site, clip: Path, number: int) -> list[Line]:
     taken = []
     say(f"{number} jobs, one after the other …")
     for turn in range(_WARM_UP + number):
-        operation = client.operation(video, "trim", start=0.0, end=0.5 + turn / 1000, mode="exact")
+        operation = client.operation(video, "trim", start=turn / 1000, end=0.6, mode="exact")
         answered = time.time()
         job = client.job_ended(operation["job"]["id"])
         assert job["status"] == "completed", job["error"]
@@ -165,7 +165,9 @@ def drain(site: Site, clip: Path, number: int) -> list[Line]:
 
 
 def _queued(client: Client, video: Json, turn: int) -> str:
-    operation = client.operation(video, "trim", start=0.0, end=0.45 + turn / 2000, mode="exact")
+    # Times count in milliseconds; each of these is another operation.
+    begin, end = turn % 40 / 1000, 0.5 + turn // 40 / 100
+    operation = client.operation(video, "trim", start=begin, end=end, mode="exact")
     return str(operation["job"]["id"])
 
 

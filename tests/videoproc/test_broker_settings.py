@@ -1,4 +1,5 @@
-"""The settings that keep Celery, kombu, redis-py and Channels from what they are known to do: as in effect."""
+"""The settings that keep Celery, kombu, redis-py and Channels from what they are known to do: as in
+effect."""
 
 from __future__ import annotations
 
