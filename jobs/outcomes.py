@@ -23,13 +23,16 @@ from jobs.transitions import Locked
 from jobs.webhooks.events import event_record
 from problems import Problem
 from telemetry.metrics import STEP_DURATION
-from videos.models import Operation
 from videos.services.outputs import PlacedOutput, outputs_record, outputs_unplace
 from videos.services.videos import video_intake_fail, video_intake_succeed
 
 # A full disk is nobody's fault and empties by itself or by an administrator: wait, and do not count it.
 DISK_FULL_DELAY = timedelta(seconds=30)
 JITTER = 0.2
+# What changes of a step that is done.
+_DONE = (
+    "status", "lease_until", "lease_token", "finished_at", "cpu_seconds", "fraction", "pace", "result",
+)  # fmt: skip
 
 
 def step_publish(
@@ -51,11 +54,11 @@ def step_publish(
 
     def record(locked: Locked) -> None:
         job = locked.job
-        if Step.objects.filter(job=job).exclude(status=Step.Status.DONE).exists():
+        if not locked.alone and Step.objects.filter(job=job).exclude(status=Step.Status.DONE).exists():
             transitions.job_advance(locked)
             return
-        operation = Operation.objects.select_related("video").get(id=job.operation_id)
-        outputs_record(operation=operation, placed=placed, video=operation.video)
+        if job.operation is not None and job.video is not None:
+            outputs_record(operation=job.operation, placed=placed, video=job.video)
         job.output_bytes = sum(one.artifact.size for one in placed)
         transitions.job_complete(locked)
 
@@ -108,7 +111,7 @@ def _step_done(
         step.cpu_seconds += cpu_seconds
         step.fraction, step.pace = 1, None
         step.result = {"token": str(claim.token), **({"parts": dict(parts)} if parts else {})}
-        step.save()
+        step.save(update_fields=_DONE)
         _note(locked.job, step, cpu_seconds=cpu_seconds, log=log)
         record(locked)
         transitions.steps_unblock(locked, step)

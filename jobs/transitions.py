@@ -48,10 +48,16 @@ class Locked(NamedTuple):
     job: Job
     now: datetime
 
+    @property
+    def alone(self) -> bool:
+        """Whether the job has one step."""
+        return len((self.job.plan or {}).get("steps", ())) <= 1
+
 
 def job_lock(job_id: str) -> Locked:
-    """Locks the row. Raises Job.DoesNotExist."""
-    job = Job.objects.select_for_update(no_key=True, of=("self",)).annotate(now=Now()).get(id=job_id)
+    """Locks the row; video and operation come along. Raises Job.DoesNotExist."""
+    jobs = Job.objects.select_for_update(no_key=True, of=("self",)).select_related("video", "operation")
+    job = jobs.annotate(now=Now()).get(id=job_id)
     return Locked(job, job.now)
 
 
@@ -165,11 +171,12 @@ def _end(locked: Locked, status: Job.Status) -> None:
     job.run_after = job.paused_at = job.speed = None
     _eta_forget(job)
     job_save(job)
-    leftovers = Step.Status.FAILED if status == Job.Status.FAILED else Step.Status.CANCELLED
-    unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED, Step.Status.BLOCKED]
-    Step.objects.filter(job=job, status__in=unfinished).update(
-        status=leftovers, lease_until=None, lease_token=None, finished_at=now
-    )
+    if status != Job.Status.COMPLETED:  # then all are done
+        leftovers = Step.Status.FAILED if status == Job.Status.FAILED else Step.Status.CANCELLED
+        unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED, Step.Status.BLOCKED]
+        Step.objects.filter(job=job, status__in=unfinished).update(
+            status=leftovers, lease_until=None, lease_token=None, finished_at=now
+        )
     transaction.on_commit(lambda: job_parts_discard(job.id), robust=True)
     if job.operation_id is not None:
         operation_status_set(
@@ -194,6 +201,8 @@ def _note_end(job: Job) -> None:
 def steps_unblock(locked: Locked, done: Step) -> None:
     """Steps may run that needed this one and nothing else that is not done."""
     job = locked.job
+    if locked.alone:
+        return
     steps = Step.objects.filter(job=job)
     held_up = [Step.Status.BLOCKED, Step.Status.QUEUED]
     candidates = list(steps.filter(status__in=held_up, needs__contains=[done.position]))
