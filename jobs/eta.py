@@ -14,7 +14,8 @@ from typing import NamedTuple
 from django.db import connection
 from django.utils import timezone
 
-from engine.types import MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
 from jobs.eta_live import Left, left_of
 from jobs.eta_pace import Paces, Span, paces_for
 from jobs.eta_queue import begin_of, end_of, own_places, places, queue_now

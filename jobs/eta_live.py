@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from engine.types import Progress
+from engine.types.results import Progress
 from jobs.eta_pace import Span
 
 # Where the engine's progress stands once its tools are done.

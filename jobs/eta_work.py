@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from engine.codecs import PRESET_SPEEDS, VIDEO_CODECS, VideoCodec
-from engine.types import ExpectedStream, FileRecipe, MediaInfo, Plan, Run, StepPlan, StreamRecipe
+from engine.types.media import MediaInfo
+from engine.types.plan import ExpectedStream, Plan, StepPlan
+from engine.types.recipes import FileRecipe, Run, StreamRecipe
 
 ANY = "*"
 NONE = "-"

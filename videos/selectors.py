@@ -17,7 +17,7 @@ from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 from django.utils import timezone
 
 from engine import catalogue
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from problems import FieldError, Problem
 from users.ids import public_id_is_valid
 from users.models import User

@@ -10,7 +10,9 @@ from django import template
 from django.utils import timezone
 
 from engine import catalogue
-from engine.types import MediaInfo, Plan, Verification
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.results import Verification
 from jobs import selectors
 from jobs.eta import queue_end
 from jobs.forms import OperationForm

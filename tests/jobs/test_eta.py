@@ -16,7 +16,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from engine import execute
-from engine.types import Progress
+from engine.types.results import Progress
 from jobs import eta_pace
 from jobs.claiming import machine_of, progress_write, step_claim, worker_name
 from jobs.eta import estimates, queue_end
