@@ -49,7 +49,7 @@ def main() -> int:
     )
     parser.add_argument("--only", choices=["starts", "drain", "claims"], help="one part alone")
     options = parser.parse_args()
-    lines: list[Line] = []
+    lines = claims() if options.only in {None, "claims"} else []
     with tempfile.TemporaryDirectory(prefix="videoproc-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -63,8 +63,6 @@ def main() -> int:
             (folder / "drain").mkdir(mode=0o755)
             with running_site(folder / "drain") as site:
                 lines += drain(site, clip, options.jobs)
-    if options.only in {None, "claims"}:
-        lines += claims()
     report("dispatch", lines)
     return 0
 

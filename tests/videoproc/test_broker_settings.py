@@ -88,7 +88,8 @@ def test_its_connection_has_the_time_limit() -> None:
 def test_live_events_have_theirs() -> None:
     layer: Any = get_channel_layer()
     assert type(layer).__name__ == "RedisPubSubChannelLayer"
-    (host,) = settings.CHANNEL_LAYERS["default"]["CONFIG"]["hosts"]
+    configured: Any = settings.CHANNEL_LAYERS["default"]
+    (host,) = configured["CONFIG"]["hosts"]
     assert (host["socket_timeout"], host["socket_connect_timeout"], host["health_check_interval"]) == (
         30,
         5,
