@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from jobs.claiming import step_claim
 from jobs.models import Job, Step
-from users.models import User
+from users.models import Priority, User
 from videos.models import Video
 
 OWNERS, FEW, MANY, CLAIMS = 50, 1_000, 100_000, 200
@@ -26,7 +26,7 @@ _FILL = """
     ), made AS (
         INSERT INTO jobs_job (id, owner_id, video_id, type, priority, status, progress, attempt, max_attempts,
             error_code, error_message, log, cpu_seconds, output_bytes, seq)
-        SELECT gen_random_uuid(), o.owner, o.video, 'resize', CASE n %% 10 WHEN 0 THEN 1 ELSE 2 END, 'queued',
+        SELECT gen_random_uuid(), o.owner, o.video, 'resize', CASE n %% 10 WHEN 0 THEN %(urgent)s ELSE %(usual)s END, 'queued',
             0, 0, 4, '', '', '', 0, 0, 1000
         FROM generate_series(%(first)s, %(last)s) n JOIN owners o ON o.number = n %% %(owners)s
         RETURNING id, owner_id, priority
@@ -54,9 +54,19 @@ def main() -> None:
 
 def _fill(first: int, rows: int) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_FILL, {"first": first + 1, "last": rows, "owners": OWNERS})
+        cursor.execute(_FILL, _values(first, rows))
         for table in (Job, Step):
             cursor.execute(f"VACUUM ANALYZE {table._meta.db_table}")
+
+
+def _values(first: int, rows: int) -> dict[str, int]:
+    return {
+        "first": first + 1,
+        "last": rows,
+        "owners": OWNERS,
+        "urgent": Priority.HIGH,
+        "usual": Priority.NORMAL,
+    }
 
 
 def _claim_ms() -> float:
