@@ -26,8 +26,8 @@ _FILL = """
     ), made AS (
         INSERT INTO jobs_job (id, owner_id, video_id, type, priority, status, progress, attempt, max_attempts,
             error_code, error_message, log, cpu_seconds, output_bytes, seq)
-        SELECT gen_random_uuid(), o.owner, o.video, 'resize', CASE n %% 10 WHEN 0 THEN %(urgent)s ELSE %(usual)s END, 'queued',
-            0, 0, 4, '', '', '', 0, 0, 1000
+        SELECT gen_random_uuid(), o.owner, o.video, 'resize',
+            CASE n %% 10 WHEN 0 THEN %(urgent)s ELSE %(usual)s END, 'queued', 0, 0, 4, '', '', '', 0, 0, 1000
         FROM generate_series(%(first)s, %(last)s) n JOIN owners o ON o.number = n %% %(owners)s
         RETURNING id, owner_id, priority
     )
