@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from celery import current_app
 from celery.exceptions import CeleryError
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from kombu.exceptions import KombuError
@@ -26,9 +27,6 @@ WORK = "jobs.work"
 RECONCILE = "jobs.reconcile"
 _WORKERS = "jobs.workers-alive"
 DELIVER = "jobs.deliver"
-# Wake-ups of a lane that wait mean that no worker of it is idle. More of them than a lane usually has workers
-# would only be found empty.
-ENOUGH = 8
 
 
 class _Call(NamedTuple):
@@ -115,9 +113,16 @@ def _waiting(connection: Any, lane: str) -> int:
     return int(connection.default_channel.client.llen(lane))
 
 
+def _are_enough(connection: Any, lane: str) -> bool:
+    """Wake-ups that wait mean that no worker of the lane is idle; more than twice as many as there are workers
+    would only find nothing to do."""
+    workers = settings.SHORT_WORKER_CONCURRENCY if lane == Step.Lane.SHORT else settings.WORKER_CONCURRENCY
+    return _waiting(connection, lane) >= 2 * workers
+
+
 def _send(call: _Call) -> None:
     with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
-        if call.task == WORK and call.delay is None and _waiting(producer.connection, call.lane) >= ENOUGH:
+        if call.task == WORK and call.delay is None and _are_enough(producer.connection, call.lane):
             # Whoever takes those will look into the lane after what this one is about was committed, and goes
             # on for as long as there is something.
             return

@@ -10,7 +10,6 @@ import pytest
 from channels.layers import get_channel_layer
 from django.conf import settings
 
-from jobs import dispatch
 from videoproc import celery_settings
 from videoproc.celery import app
 
@@ -107,4 +106,3 @@ def test_every_setting_says_what_it_is_for() -> None:
 def test_nothing_is_sent_with_a_long_delay() -> None:
     for name, entry in app.conf.beat_schedule.items():
         assert entry["options"]["expires"] <= entry["schedule"], name
-    assert dispatch.ENOUGH > 0
