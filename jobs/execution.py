@@ -32,6 +32,7 @@ from jobs.watch import Reason, Watch
 from jobs.workspace import attempt_folder
 from problems import Problem
 from telemetry import tracing
+from videos.crash_points import crash_point
 from videos.services.outputs import outputs_place
 from videos.storage import held_path, reserve_is_reached, source_path
 
@@ -42,6 +43,7 @@ PAUSE_BETWEEN_TRIES_TO_RECORD = 0.5
 
 def lane_work(*, lane: str) -> bool:
     """What a wake-up asks for: claims one step, runs it, passes the word on. Says whether there was one."""
+    crash_point("wake_up_taken")
     if shutdown.requested():
         return False
     if reserve_is_reached():
@@ -52,6 +54,7 @@ def lane_work(*, lane: str) -> bool:
     claim = step_claim(lane=lane, worker=worker_name())
     if claim is None:
         return False
+    crash_point("step_claimed")
     with watched(claim, lane=lane, looked_ns=looked_ns):
         step_run(claim)
     if not shutdown.requested():
@@ -109,8 +112,10 @@ def _perform(
         on_progress=watch.progressed,
         control=watch.control,
     )
+    crash_point("step_made")
     placed = outputs_place(artifacts=done.artifacts)
     parts = parts_keep(claim, done.parts)
+    crash_point("parts_kept" if parts else "outputs_placed")
     return lambda: outcomes.step_publish(
         claim, placed=placed, parts=parts, cpu_seconds=done.cpu_seconds, log=done.log
     )

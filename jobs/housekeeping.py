@@ -18,6 +18,7 @@ from jobs.webhooks.sending import deliveries_purge
 from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
+from videos.crash_points import crash_point
 from videos.services.uploads import uploads_expire
 from videos.services.usage import usage_fold
 from videos.services.videos import media_sweep, videos_purge
@@ -45,6 +46,7 @@ class Cleaned:
 def clean() -> Cleaned:
     """One round; safe to repeat and to run at any time."""
     settings = site_settings()
+    crash_point("cleaning")
     return Cleaned(
         scratch_folders=scratch_sweep(),
         retired={**retention_apply(settings), "jobs": _history_retire(settings.history_days)},

@@ -22,6 +22,7 @@ from jobs.transitions import Locked
 from jobs.webhooks.events import event_record
 from problems import Problem
 from telemetry.metrics import STEP_DURATION
+from videos.crash_points import crash_point
 from videos.models import Operation
 from videos.services.outputs import PlacedOutput, outputs_record, outputs_unplace
 from videos.services.videos import video_intake_fail, video_intake_succeed
@@ -110,6 +111,8 @@ def _step_done(
         record(locked)
         transitions.steps_unblock(locked, step)
         _duration_note(locked, step)
+        transaction.on_commit(lambda: crash_point("step_done"))
+        crash_point("step_recorded")
         return True
 
 
@@ -169,6 +172,7 @@ def step_hand_back(claim: Claim) -> bool:
         held = _locked_and_held(claim)
         if held is None:
             return False
+        crash_point("before_hand_back")
         lost = Problem("worker_lost")
         transitions.job_requeue(*held, problem=lost, delay=timedelta(0), counts=False)
         return True

@@ -19,6 +19,7 @@ from django.conf import settings
 from jobs.claiming import Claim
 from jobs.models import Job, Step
 from users.ids import public_id_is_valid
+from videos.crash_points import crash_point
 from videos.storage import sync_folder
 
 PartSizes = dict[str, int]
@@ -33,6 +34,7 @@ def parts_keep(claim: Claim, parts: Mapping[str, Path]) -> PartSizes:
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     for name, path in parts.items():
         path.replace(folder / name)
+    crash_point("parts_moved")
     for one in (folder, *folder.parents[:3]):
         sync_folder(one)
     return {name: (folder / name).stat().st_size for name in parts}
@@ -60,6 +62,7 @@ def makers_of_missing(job_id: str) -> list[Step]:
 
 def job_parts_discard(job_id: str) -> None:
     """Removes all parts of a job that has ended."""
+    crash_point("before_discard")
     _remove(_root() / job_id)
 
 

@@ -25,6 +25,7 @@ from jobs.webhooks import sending
 from problems import Problem
 from telemetry import tracing
 from telemetry.metrics import LEASE_LOSSES
+from videos.crash_points import crash_point
 from videos.selectors import uploads_awaiting_video
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def reconcile() -> Reconciled:
     with _alone() as alone:
         if not alone:
             return Reconciled()
+        crash_point("reconciling")
         done = Reconciled(
             leases_expired=leases_expire(),
             jobs_stopped=jobs_of_trash_stop(),
@@ -79,6 +81,7 @@ def _lease_expire(step_id: int, job_id: str) -> bool:
     with tracing.continued(locked.job.trace, job_id=job_id, step_id=step.id, attempt=step.attempt):
         log.warning("step %s of job %s: the lease of %s ran out", step.id, job_id, step.worker)
         step_end_try(locked, step, Problem("worker_lost"))
+    crash_point("lease_expired")
     return True
 
 

@@ -26,6 +26,7 @@ from django.conf import settings
 from engine.types import MEMBERS
 from problems import Problem
 from users.ids import public_id_new
+from videos.crash_points import crash_point
 
 _FOLDER_MODE = 0o750
 _FILE_MODE = 0o640
@@ -97,6 +98,7 @@ def adopt(origin: Path, target: Path) -> None:
         os.fsync(file.fileno())
     _make_folder(target.parent)
     origin.replace(target)
+    crash_point("file_moved")
     sync_folder(target.parent)
     sync_folder(origin.parent)
 

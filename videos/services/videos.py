@@ -18,6 +18,7 @@ from django.utils import timezone
 from engine.types import MediaInfo
 from problems import FieldError, Problem
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Asset, Output, Upload, Video
 from videos.names import name_clean, video_name
 
@@ -47,6 +48,7 @@ def video_create_from_upload(*, upload: Upload) -> Video:
     if locked.reserved_video_id is None:
         raise Problem("upload_offset_conflict", offset=locked.offset)
     storage.adopt_if_there(storage.upload_path(locked.pk), storage.source_path(locked.reserved_video_id))
+    crash_point("source_moved")
     video = Video.objects.create(
         pk=locked.reserved_video_id,
         owner_id=locked.owner_id,
@@ -72,6 +74,7 @@ def video_intake_succeed(
         return None
     if thumbnail is not None:
         storage.adopt(thumbnail, storage.thumbnail_path(video_id))
+    crash_point("video_inspected")
     picture = media.main_video
     video.status = Video.Status.READY
     video.media_info = media.model_dump(mode="json")

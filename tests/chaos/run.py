@@ -1,0 +1,250 @@
+"""One run: a calm beginning, a time of faults, healing, and the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from tests.chaos import audit
+from tests.chaos.checker import (
+    CANCEL_SECONDS,
+    Evidence,
+    Late,
+    Verdict,
+    check,
+    look_of,
+    raw,
+    resources,
+    wait_until_delivered,
+    wait_until_still,
+)
+from tests.chaos.clips import Look, clips_make
+from tests.chaos.history import History
+from tests.chaos.nemesis import CRASH_POINTS, FAULTS, Arena, Card, plan
+from tests.chaos.site import Site, chaos_site
+from tests.chaos.tree import Mutant
+from tests.chaos.workload import LONG, WISHES, Ledger, Worker, wish_name
+from tests.e2e.client import Client
+from tests.receiver import Receiver, receiving
+
+CLIENTS = 3
+# Start, reference, healing and checks take about so long; the rest of the time things break.
+CALM_SECONDS = 130.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run has found."""
+
+    verdicts: list[Verdict]
+    hits: dict[str, int]
+    seconds: float
+    healed_after: float
+
+    @property
+    def violations(self) -> list[str]:
+        return [f"{verdict.name}: {text}" for verdict in self.verdicts for text in verdict.violations]
+
+
+def run(seed: int, seconds: float, folder: Path, say: Say, *, mutant: Mutant | None = None) -> Outcome:
+    """Breaks a site of its own for `seconds` and judges it; the history goes to `folder`."""
+    began = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    history = History(folder / "history.jsonl")
+    with receiving() as receiver, chaos_site(mutant=mutant, trusted=f"127.0.0.1:{receiver.port}") as site:
+        try:
+            return _Run(seed, seconds, site, history, receiver, say, mutant).go(began)
+        finally:
+            history.close()
+            shutil.copytree(site.var / "log", folder / "log", dirs_exist_ok=True)
+            shutil.copyfile(site.folder / "up.log", folder / "log" / "up.log")
+
+
+class _Run:
+    def __init__(
+        self,
+        seed: int,
+        seconds: float,
+        site: Site,
+        history: History,
+        receiver: Receiver,
+        say: Say,
+        mutant: Mutant | None,
+    ) -> None:
+        self._seed = seed
+        self._seconds = seconds
+        self._site = site
+        self._history = history
+        self._receiver = receiver
+        self._say = say
+        self._mutant = mutant
+        self._arena = Arena(site, history)
+        self._ledger = Ledger()
+        self._late: list[Late] = []
+        self._watched = 0
+        self._over = threading.Event()
+
+    def go(self, began: float) -> Outcome:
+        with self._site.database() as database:
+            audit.install(database)
+        with tempfile.TemporaryDirectory() as scratch:
+            clips = clips_make(Path(scratch))
+            looks = self._reference(clips)
+            self._say(f"site with {len(looks)} results of reference after {time.monotonic() - began:.0f} s")
+            accounts = [Client(self._site.url) for _ in range(CLIENTS)]
+            secrets = {account.name: self._webhook(account) for account in accounts}
+            before = resources(self._site)
+            self._break(accounts, clips)
+        healed_after = self._heal(accounts)
+        evidence = Evidence(
+            self._site, self._ledger, looks, self._arena.windows, before, self._receiver.requests, secrets,
+            self._watched, self._late,
+        )  # fmt: skip
+        verdicts = check(evidence)
+        for verdict in verdicts:
+            self._history.note("checker", "verdict", **verdict._asdict())
+        hits = dict.fromkeys(CRASH_POINTS, 0)
+        for point, number in self._site.hits_noted():
+            hits[point] += number > 0
+        self._history.note("checker", "crash points", hits=hits)
+        return Outcome(verdicts, hits, time.monotonic() - began, healed_after)
+
+    # ------------------------------------------------------------------------------------ before the faults
+
+    def _reference(self, clips: Mapping[str, Path]) -> dict[tuple[str, str, str], Look]:
+        """What every wish gives on a site on which nothing goes wrong."""
+        account = Client(self._site.url)
+        videos = {name: account.upload(path) for name, path in clips.items()}
+        asked = []
+        for name, video in videos.items():
+            ready = account.video_settled(video)
+            assert ready["status"] == "ready", ready
+            for kind, parameters in [LONG] if name == "long" else WISHES:
+                operation = account.operation(video, kind, **parameters)
+                asked.append((name, wish_name(kind, parameters), operation))
+        looks = {}
+        for name, wish, operation in asked:
+            job = account.job_ended(operation["job"]["id"])
+            assert job["status"] == "completed", job
+            for output in account.call("GET", f"operations/{operation['id']}", 200)["outputs"]:
+                looks[name, wish, output["role"]] = look_of(self._site.media / "outputs" / output["id"])
+        return looks
+
+    def _webhook(self, account: Client) -> str:
+        url = f"http://127.0.0.1:{self._receiver.port}/{account.name}"
+        events = ["job.completed", "job.failed", "job.cancelled"]
+        return str(account.call("POST", "webhooks", 201, json={"url": url, "events": events})["secret"])
+
+    # ------------------------------------------------------------------------------------------- the faults
+
+    def _break(self, accounts: list[Client], clips: Mapping[str, Path]) -> None:
+        cards = focused(self._mutant, self._seconds) if self._mutant else plan(self._seed, self._seconds)
+        self._history.note("nemesis", "plan", cards=[card.name for card in cards])
+        only_long = self._mutant is not None and self._mutant.name == "fencing"
+        workers = [
+            Worker(
+                f"client-{number}", account, clips, f"{self._seed}", self._history, self._ledger,
+                only_long=only_long,
+            )
+            for number, account in enumerate(accounts)
+        ]  # fmt: skip
+        watcher = threading.Thread(target=self._watch_cancels, daemon=True)
+        for thread in [*workers, watcher]:
+            thread.start()
+        with _stopping(workers):
+            self._play(cards)
+        self._over.set()
+        watcher.join(timeout=30)
+
+    def _play(self, cards: list[Card]) -> None:
+        end = time.monotonic() + self._seconds
+        for card in cards:
+            if time.monotonic() > end:
+                break
+            if card.point is not None:
+                self._site.arm(card.point)
+                self._arena.note("arm", point=card.point)
+            else:
+                self._history.note("nemesis", "card", name=card.name)
+                self._play_fault(card)
+            time.sleep(card.pause)
+
+    def _play_fault(self, card: Card) -> None:
+        try:
+            FAULTS[card.name](self._arena, random.Random(card.seed))  # noqa: S311 - replayable on purpose
+        except (OSError, psycopg.Error) as error:
+            # What it wanted to break was broken already.
+            self._arena.note("could not", name=card.name, error=f"{type(error).__name__}: {error}")
+
+    def _watch_cancels(self) -> None:
+        """Five seconds after each acknowledged cancel: does one of its tools still run?"""
+        done: set[str] = set()
+        while not self._over.is_set() or any(time.time() - at < CANCEL_SECONDS for at in self._due(done).values()):
+            for job, at in self._due(done).items():
+                if time.time() - at >= CANCEL_SECONDS:
+                    done.add(job)
+                    self._look_for_tools(job, at)
+            time.sleep(0.1)
+
+    def _due(self, done: set[str]) -> dict[str, float]:
+        with self._ledger.lock:
+            return {job: at for job, at in self._ledger.cancelled.items() if job not in done}
+
+    def _look_for_tools(self, job: str, at: float) -> None:
+        try:
+            with self._site.database() as database:
+                rows = database.execute("SELECT id FROM jobs_step WHERE job_id = %s", [raw(job)]).fetchall()
+        except psycopg.Error:
+            return
+        self._watched += 1
+        folders = tuple(f"work/{row[0]}/" for row in rows)
+        tools = [where for where in self._site.tools().values() if f"{where}/".startswith(folders)]
+        if tools:
+            self._late.append(Late(job, at, tools))
+
+    # ------------------------------------------------------------------------------------------ the healing
+
+    def _heal(self, accounts: list[Client]) -> float:
+        self._arena.heal()
+        self._arena.note("healed")
+        _until(self._site.is_healthy, 90)
+        for account in accounts:
+            for job in account.call("GET", "jobs", 200, params={"status": "paused", "limit": 200})["data"]:
+                account.request("POST", f"jobs/{job['id']}/resume")
+        seconds = wait_until_still(self._site)
+        wait_until_delivered(self._site)
+        _until(lambda: not self._site.tools(), 5)
+        return seconds
+
+
+def focused(mutant: Mutant, seconds: float) -> list[Card]:
+    """The faults that need what the mutant lacks, one after the other."""
+    pause = seconds / len(mutant.faults)
+    return [Card(name, pause, f"{mutant.name}/{number}") for number, name in enumerate(mutant.faults)]
+
+
+@contextlib.contextmanager
+def _stopping(workers: list[Worker]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.over.set()
+        for worker in workers:
+            worker.join(timeout=200)
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.3)
