@@ -77,15 +77,23 @@ def step_run(claim: Claim) -> None:
             limits = _limits(claim)
             given = {} if claim.is_alone else parts_of(claim.job.id)
             connection.close()
-            folder = stack.enter_context(attempt_folder(claim.step_id, claim.attempt))
+            folder = stack.enter_context(attempt_folder(claim.step_id, claim.token))
             record = _perform(claim, folder, limits, watch, given)
             with tracing.span("publish"):
                 _insist(record, watch)
         except Stopped:
             if watch.reason in {Reason.SHUTDOWN, Reason.LONG_PAUSE}:
                 _insist(lambda: outcomes.step_hand_back(claim), watch)
+        except (OperationalError, InterfaceError) as error:
+            # Before the work had begun. That is no fault of the job, and no try of it.
+            log.warning("PostgreSQL went away at the beginning of a step: %s", error)
+            _insist(lambda: outcomes.step_hand_back(claim), watch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that this try is over
             problem, text = _problem_of(error)
+            if watch.disk_was_short() and not problem.retryable:
+                # Tools may write half a file on a full disk, say nothing and exit with 0. Neither the file
+                # nor the wish is to blame then, and an inspection must not take the original for broken.
+                problem = Problem("disk_full")
             tracing.failed(problem.code)
             _insist(lambda: outcomes.step_fail(claim, problem, log=text), watch)
 

@@ -10,7 +10,6 @@ What a killed process leaves is found by the sweep.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from jobs.claiming import Claim
 from jobs.models import Job, Step
 from users.ids import public_id_is_valid
 from videos.crash_points import crash_point
-from videos.storage import sync_folder
+from videos.storage import disk_now, sync_folder
 
 PartSizes = dict[str, int]
 """Bytes of each part by its name, as noted in the step's row."""
@@ -68,7 +67,7 @@ def job_parts_discard(job_id: str) -> None:
 
 def parts_sweep(*, untouched_seconds: float) -> int:
     """Removes what crashes left: parts of jobs that have ended, and parts no row of a live job names."""
-    before = time.time() - untouched_seconds
+    before = disk_now() - untouched_seconds
     folders = [entry for entry in _entries(_root()) if public_id_is_valid("job", entry.name)]
     live = {job.id for job in Job.objects.filter(id__in=[entry.name for entry in folders], finished_at=None)}
     removed = 0

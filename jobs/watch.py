@@ -7,6 +7,7 @@ watches the clock.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import threading
@@ -27,6 +28,7 @@ from jobs.events import job_message, job_state
 from jobs.models import SEQ_STRIDE
 from jobs.publish import publish_now
 from telemetry.metrics import LEASE_LOSSES
+from videos.storage import reserve_is_reached
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Watch:
         self._lock = threading.Lock()
         self._renewed_at = time.monotonic()
         self._paused_at: float | None = None
+        self._disk_was_short = False
         self._progress: Progress | None = None
         self._published: Progress | None = None
         self._written: Progress | None = None
@@ -90,6 +93,12 @@ class Watch:
         """Takes the engine's latest word; it is published and written by the threads."""
         self._progress = progress
 
+    def disk_was_short(self) -> bool:
+        """Whether at any time so far the disk had less than its reserve free."""
+        with contextlib.suppress(OSError):  # a disk that cannot be asked is no reason to drop the lease
+            self._disk_was_short = self._disk_was_short or reserve_is_reached()
+        return self._disk_was_short
+
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         try:
             while not self._over.wait(seconds) and self.reason is None:
@@ -108,6 +117,7 @@ class Watch:
 
     def _keep(self) -> None:
         asked_at = time.monotonic()
+        self.disk_was_short()
         try:
             lease = self._ask(asked_at)
         except DatabaseTrouble as error:

@@ -52,13 +52,10 @@ broker_transport_options = {
 }
 timezone = "UTC"
 beat_schedule = {
-    "reconcile": {
-        "task": "jobs.reconcile",
-        "schedule": 10.0,
-        # While no worker listens, old reminders must not pile up.
-        "options": {"queue": "short", "expires": 10},
-    },
+    # None of them expires: a worker whose clock is ahead would throw every reminder away. What piles up while
+    # no worker listens costs little, see `reconcile_if_due`.
+    "reconcile": {"task": "jobs.reconcile", "schedule": 10.0, "options": {"queue": "short"}},
     # Days that ended are summed up, and past days anew in which a job changed.
-    "rollups": {"task": "jobs.rollups", "schedule": 300.0, "options": {"queue": "short", "expires": 300}},
-    "clean": {"task": "jobs.clean", "schedule": 3600.0, "options": {"queue": "short", "expires": 3600}},
+    "rollups": {"task": "jobs.rollups", "schedule": 300.0, "options": {"queue": "short"}},
+    "clean": {"task": "jobs.clean", "schedule": 3600.0, "options": {"queue": "short"}},
 }

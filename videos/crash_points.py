@@ -2,10 +2,11 @@
 
     crash_point("outputs_placed")
 
-does nothing on a normal site: it compares one name with None. Only where VIDEOPROC_CRASH_POINTS names a folder
-does it look there for a file of the point's name. The one process that manages to rename that file sends itself
-the signal whose number is in it: SIGKILL is a crash on this very line, SIGSTOP a freeze that outlasts a lease. So
-every armed point is hit once, and the folder afterwards tells by whom. See docs/jobs-lifecycle.md for the list.
+does nothing on a normal site: it compares one name with None. Only where VIDEOPROC_CRASH_POINTS names a
+folder does it look there for a file of the point's name. The one process that manages to rename that file
+sends itself the signal whose number is in it: SIGKILL is a crash on this very line, SIGSTOP a freeze that
+outlasts a lease. So every armed point is hit once, and the folder afterwards tells by whom. See
+docs/jobs-lifecycle.md for the list.
 """
 
 from __future__ import annotations

@@ -161,6 +161,17 @@ def room() -> tuple[int, int]:
     return shutil.disk_usage(settings.MEDIA).free, settings.DISK_RESERVE_BYTES
 
 
+def disk_now() -> float:
+    """The Unix time by the clock that stamps our files, for comparing with theirs.
+
+    That of this process may be wrong: then files would look old that another process made a moment ago.
+    """
+    folder = _folder("work")
+    _make_folder(folder)
+    os.utime(folder)
+    return folder.stat().st_mtime
+
+
 def entries(kind: str, *, untouched_since: float) -> Iterator[str]:
     """Names (ids) below `uploads`, `videos`, `outputs` or `assets` last changed before this Unix time."""
     try:
@@ -192,8 +203,10 @@ def _folder(kind: str) -> Path:
 
 
 def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that each name survives a power cut."""
     if not folder.is_dir():
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        _make_folder(folder.parent)
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         sync_folder(folder.parent)
 
 

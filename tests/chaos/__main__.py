@@ -6,7 +6,6 @@ import argparse
 import random
 import sys
 import time
-from pathlib import Path
 
 from tests.chaos.run import CALM_SECONDS, Outcome, run
 from tests.chaos.tree import MUTANTS, ROOT, Mutant
@@ -17,12 +16,18 @@ MUTANT_SECONDS = {"reconciler": 40.0, "fencing": 70.0, "verify": 30.0, "fsync": 
 
 def main(arguments: list[str]) -> int:
     """0 where every invariant holds; with --mutants where none of them goes unnoticed."""
-    parser = argparse.ArgumentParser(prog="bin/chaos", description="Break a private site, and see what it keeps.")
+    parser = argparse.ArgumentParser(
+        prog="bin/chaos", description="Break a private site, and see what it keeps."
+    )
     parser.add_argument("--seed", type=int, default=None, help="what goes wrong and when; drawn if not given")
     parser.add_argument("--minutes", type=float, default=5.0, help="about how long it takes (5)")
     parser.add_argument("--runs", type=int, default=1, help="so many seeds in a row, from the given one on")
-    parser.add_argument("--mutants", action="store_true", help="switch off one safety measure after the other")
-    parser.add_argument("--only", action="append", default=[], help="with --mutants: only the one of that name")
+    parser.add_argument(
+        "--mutants", action="store_true", help="switch off one safety measure after the other"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], help="with --mutants: only the one of that name"
+    )
     options = parser.parse_args(arguments)
     first = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     if options.mutants:
@@ -41,9 +46,15 @@ def _one(seed: int, minutes: float) -> Outcome:
             say(f"         {text}")
     hit = [point for point, count in outcome.hits.items() if count]
     missed = [point for point, count in outcome.hits.items() if not count]
-    say(f"  crash points hit: {len(hit)} of {len(outcome.hits)}" + (f"; not: {', '.join(missed)}" if missed else ""))
+    say(
+        f"  crash points hit: {len(hit)} of {len(outcome.hits)}"
+        + (f"; not: {', '.join(missed)}" if missed else "")
+    )
     ended = "passed" if not outcome.violations else f"FAILED: {len(outcome.violations)} violations"
-    say(f"seed {seed} {ended} ({outcome.seconds:.0f} s; all jobs ended {outcome.healed_after:.0f} s after the last fault)")
+    say(
+        f"seed {seed} {ended} ({outcome.seconds:.0f} s; "
+        f"all jobs had ended {outcome.healed_after:.0f} s after the last fault)"
+    )
     return outcome
 
 

@@ -1,6 +1,7 @@
-"""PostgreSQL's own record of what happened: triggers write down each change of jobs, steps, outputs and offsets.
+"""PostgreSQL's own record of what happened: triggers write down each change of jobs, steps and outputs.
 
-It is independent of the code under test, in the same transactions, and survives every crash that they survive.
+It is independent of the code under test, in the same transactions, and survives every crash that they
+survive.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Was every promise kept? Looks at the site from outside: at its database, its files, its processes, its replies."""
+"""Was every promise kept? Looks at the site from outside: its database, files, processes and replies."""
 
 from __future__ import annotations
 
@@ -128,11 +128,14 @@ def _ended(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
     rows = database.execute("SELECT id::text, type, status, attempt, error_code FROM jobs_job").fetchall()
     known = {row[0]: row for row in rows}
     found = [f"job {row[0]} ({row[1]}) is still {row[2]}" for row in rows if row[2] not in ENDED]
-    found += [
-        f"job {row[0]} ({row[1]}) failed with {row[4]} at try {row[3]}"
-        for row in rows
-        if row[2] == "failed" and row[3] < TRIES
-    ]
+    early = [row for row in rows if row[2] == "failed" and row[3] < TRIES]
+    # A result that does not pass its check is not made again: one for each lie of a tool is right.
+    lies = evidence.site.control / "lies"
+    told = len(lies.read_text().splitlines()) if lies.is_file() else 0
+    for row in early:
+        told -= row[4] == "output_invalid"
+        if row[4] != "output_invalid" or told < 0:
+            found.append(f"job {row[0]} ({row[1]}) failed with {row[4]} at try {row[3]}")
     for order in evidence.ledger.orders.values():
         row = known.get(raw(order.job))
         if row is None:
@@ -158,7 +161,9 @@ def _ended(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
 
 def _gave_up(rows: Iterable[tuple[Any, ...]], status: str) -> bool:
     """An inspection may use up its tries as well."""
-    return status == "failed" and any(row[1] == "intake" and row[2] == "failed" and row[3] >= TRIES for row in rows)
+    return status == "failed" and any(
+        row[1] == "intake" and row[2] == "failed" and row[3] >= TRIES for row in rows
+    )
 
 
 def _results(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
@@ -180,9 +185,12 @@ def _results(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
             problem = "nothing to compare it with" if wanted is None else difference(look_of(folder), wanted)
         if problem:
             found.append(f"output {output} ({role} of {wishes.get(operation)}): {problem}")
-    for row in database.execute("SELECT operation_id::text FROM jobs_job WHERE status = 'completed' AND type <> 'intake'"):
-        if row[0] not in shown:
-            found.append(f"operation {row[0]} is completed and has no result")
+    completed = database.execute(
+        "SELECT operation_id::text FROM jobs_job WHERE status = 'completed' AND type <> 'intake'"
+    )
+    found += [
+        f"operation {row[0]} is completed and has no result" for row in completed if row[0] not in shown
+    ]
     return Verdict(
         "I3 results are those of a site without faults",
         found,
@@ -204,7 +212,9 @@ def _bytes_wrong(folder: Path, size: int, digest: str, members: list[dict[str, A
 
 def look_of(folder: Path) -> Look:
     """A result; of a stream all its media files one after the other."""
-    parts = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in {".mp4", ".m4s", ".ts"})
+    parts = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.suffix in {".mp4", ".m4s", ".ts"}
+    )
     looks = [look_at(path) for path in parts or [folder / "file"]]
     return Look(b"".join(look.frames for look in looks), sum(look.samples for look in looks))
 
@@ -220,7 +230,8 @@ def _offsets(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
     return Verdict(
         "I5 what a client was told stays true",
         found,
-        f"{len(evidence.ledger.videos)} uploads, {len(rows)} unfinished ones, {evidence.ledger.keys} repeated keys",
+        f"{len(evidence.ledger.videos)} uploads, {len(rows)} unfinished ones, "
+        f"{evidence.ledger.keys} repeated keys",
     )
 
 
@@ -228,7 +239,9 @@ def _cancels(evidence: Evidence, record: list[audit.Entry]) -> Verdict:
     found = audit.shown_after_the_end(record)
     excused = 0
     for late in evidence.late:
-        if any(window.begin < late.at + CANCEL_SECONDS and window.end > late.at for window in evidence.windows):
+        if any(
+            window.begin < late.at + CANCEL_SECONDS and window.end > late.at for window in evidence.windows
+        ):
             excused += 1
         else:
             found.append(f"{late.tools} still ran {CANCEL_SECONDS:g} s after {late.job} was cancelled")
@@ -270,7 +283,8 @@ def age_all(media: Path, *, hours: float) -> None:
 
 def _usage(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
     told = evidence.site.python(
-        "from videos.services.usage import usage_check; print([(one.owner_id, one.bytes) for one in usage_check()])"
+        "from videos.services.usage import usage_check; "
+        "print([(one.owner_id, one.bytes) for one in usage_check()])"
     ).strip()
     found = [] if told.endswith("[]") else [f"the count of what is stored is wrong: {told}"]
     rows = database.execute("SELECT id::text, size FROM videos_video WHERE deleted_at IS NULL").fetchall()
@@ -289,7 +303,9 @@ def _webhooks(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
         for request in evidence.requests
         if not _is_signed(request, evidence.secrets)
     ]
-    rows = database.execute("SELECT event_id, type, status FROM jobs_webhookdelivery").fetchall()
+    rows = database.execute(
+        "SELECT 'evt_' || replace(event_id::text, '-', ''), type, status FROM jobs_webhookdelivery"
+    ).fetchall()
     found += [f"{row[1]} {row[0]} is {row[2]}" for row in rows if row[2] != "delivered"]
     found += [f"{row[1]} {row[0]} counts as delivered and never came" for row in rows if row[0] not in got]
     missing = _value(

@@ -39,7 +39,7 @@ class Look(NamedTuple):
     samples: int
 
     @property
-    def count(self) -> int:
+    def pictures(self) -> int:
         return len(self.frames) // (_WIDTH * _HEIGHT)
 
 
@@ -49,7 +49,16 @@ def clips_make(folder: Path) -> dict[str, Path]:
         path = folder / f"{name}.mp4"
         source = f"testsrc2=size={clip.size}:rate=25:duration={clip.seconds},noise=alls=12:allf=t"
         _ffmpeg(
-            *("-f", "lavfi", "-i", source, "-f", "lavfi", "-i", f"sine=frequency=330:duration={clip.seconds}"),
+            *(
+                "-f",
+                "lavfi",
+                "-i",
+                source,
+                "-f",
+                "lavfi",
+                "-i",
+                f"sine=frequency=330:duration={clip.seconds}",
+            ),
             *("-c:v", "libx264", "-preset", "veryfast", "-g", str(clip.keys), "-sc_threshold", "0"),
             *("-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", str(path)),
         )
@@ -59,21 +68,34 @@ def clips_make(folder: Path) -> dict[str, Path]:
 
 def look_at(path: Path) -> Look:
     """Decodes a file. What cannot be decoded looks like nothing."""
-    picture = ["-map", "0:v:0", "-vf", f"scale={_WIDTH}:{_HEIGHT}:flags=area,format=gray", "-fps_mode", "passthrough"]
+    picture = [
+        "-map",
+        "0:v:0",
+        "-vf",
+        f"scale={_WIDTH}:{_HEIGHT}:flags=area,format=gray",
+        "-fps_mode",
+        "passthrough",
+    ]
     frames = _ffmpeg("-i", str(path), *picture, "-f", "rawvideo", "-", check=False)
-    sound = _ffmpeg("-i", str(path), "-map", "0:a:0", "-ac", "1", "-ar", str(_RATE), "-f", "s16le", "-", check=False)
+    sound = _ffmpeg(
+        "-i", str(path), "-map", "0:a:0", "-ac", "1", "-ar", str(_RATE), "-f", "s16le", "-", check=False
+    )
     return Look(frames, len(sound) // 2)
 
 
 def difference(found: Look, wanted: Look) -> str:
     """How a result differs from the one of a site on which nothing went wrong; empty where it does not."""
-    if found.count != wanted.count:
-        return f"{found.count} frames instead of {wanted.count}"
+    if found.pictures != wanted.pictures:
+        return f"{found.pictures} frames instead of {wanted.pictures}"
     if abs(found.samples - wanted.samples) > _SOUND_TOLERANCE:
         return f"{found.samples} samples instead of {wanted.samples}"
     size = _WIDTH * _HEIGHT
     worst = [
-        sum(abs(a - b) for a, b in zip(found.frames[at : at + size], wanted.frames[at : at + size], strict=True)) / size
+        sum(
+            abs(a - b)
+            for a, b in zip(found.frames[at : at + size], wanted.frames[at : at + size], strict=True)
+        )
+        / size
         for at in range(0, len(found.frames), size)
     ]
     if worst and (max(worst) > _WORST_PICTURE or sum(worst) / len(worst) > _PICTURE_TOLERANCE):

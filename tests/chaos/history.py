@@ -1,4 +1,4 @@
-"""What was asked, what was answered, what was broken and when: one line of JSON each, for people and the checker."""
+"""What was asked, answered and broken, and when: one line of JSON each, for people and the checker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ class History:
 
     def note(self, process: str, event: str, **more: Any) -> dict[str, Any]:
         """Adds one line. `process` is a client, the nemesis, or the checker."""
-        line = {"n": next(self._numbers), "at": round(time.time(), 3), "process": process, "event": event, **more}
+        line = {
+            "n": next(self._numbers),
+            "at": round(time.time(), 3),
+            "process": process,
+            "event": event,
+            **more,
+        }
         with self._lock:
             self.lines.append(line)
             self._output.write(json.dumps(line, default=str) + "\n")

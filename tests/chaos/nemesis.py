@@ -1,7 +1,7 @@
 """What goes wrong: a deck of faults, dealt by the seed, each at least once in a full run.
 
-A fault is a function of the arena and its own dice. Long ones run beside the others and say when they are over.
-Crash points are dealt apart: one after the other is armed and stays so until a process has come by.
+A fault is a function of the arena and its own dice. Long ones run beside the others and say when they are
+over. Crash points are dealt apart: one after the other is armed and stays so until a process has come by.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import psycopg
 import redis
@@ -24,7 +25,8 @@ from tests.chaos.site import Site
 
 LEASE = 30.0
 
-# Every line where a crash matters, see docs/jobs-lifecycle.md. `tests/chaos/test_plan.py` compares this with the code.
+# Every line where a crash matters, see docs/jobs-lifecycle.md. `tests/chaos/test_plan.py` compares this with
+# the code.
 CRASH_POINTS = (
     "upload_created", "bytes_synced", "offset_written", "offset_counted", "source_moved", "video_made",
     "video_inspected", "job_written", "before_wake_up", "before_reply_kept", "wake_up_taken", "step_claimed",
@@ -33,7 +35,7 @@ CRASH_POINTS = (
     "reconciling", "cleaning", "webhook_sent",
 )  # fmt: skip
 # These need a fault that leads there.
-_LED_TO = {"before_hand_back": "stop_worker", "cleaning": "clean", "lease_expired": "kill_pool_child"}
+LED_TO = {"before_hand_back": "stop_worker", "cleaning": "clean", "lease_expired": "kill_pool_child"}
 
 
 class Window(NamedTuple):
@@ -79,10 +81,14 @@ class Arena:
                 done.append(pid)
         return done
 
-    def heal(self) -> None:
-        """Ends every fault that lasts, and waits for those that run beside."""
+    def rest(self) -> None:
+        """Waits for the faults that run beside."""
         for thread in self.background:
             thread.join(timeout=120)
+
+    def heal(self) -> None:
+        """Ends every fault that lasts."""
+        self.rest()
         for point in CRASH_POINTS:
             self.site.disarm(point)
         (self.site.control / "lie").unlink(missing_ok=True)
@@ -95,6 +101,7 @@ class Arena:
 
 
 Fault = Callable[[Arena, random.Random], None]
+Found = TypeVar("Found")
 
 
 def _kill_main(role: str) -> Fault:
@@ -192,7 +199,7 @@ def stop_broker(arena: Arena, dice: random.Random) -> None:
 
 
 def stop_database(arena: Arena, dice: random.Random) -> None:
-    """PostgreSQL's immediate stop; it is back at once, or after some seconds in which nobody starts anything."""
+    """PostgreSQL's immediate stop; it is back at once, or after seconds in which nobody starts anything."""
     seconds = dice.choice([0.0, 6.0, 26.0])
 
     def act() -> None:
@@ -200,7 +207,9 @@ def stop_database(arena: Arena, dice: random.Random) -> None:
             if seconds:
                 arena.kill([arena.site.supervisor], signal.SIGSTOP)
             main = arena.site.main("postgres")
-            arena.note("stop database", seconds=seconds, pids=arena.kill([main] if main else [], signal.SIGQUIT))
+            arena.note(
+                "stop database", seconds=seconds, pids=arena.kill([main] if main else [], signal.SIGQUIT)
+            )
             time.sleep(seconds)
             arena.kill([arena.site.supervisor], signal.SIGCONT)
             _wait(lambda: _answers(arena.site), 60)
@@ -320,21 +329,18 @@ def plan(seed: int, seconds: float) -> list[Card]:
     Long enough, it has every fault and every crash point; else a part of both that goes round with the seed.
     """
     dice = random.Random(f"plan {seed}")  # noqa: S311 - replayable on purpose
-    faults = _dealt(dice, list(FAULTS), seed)
-    points = _dealt(dice, list(CRASH_POINTS), seed)
+    deck = _dealt(dice, [*FAULTS, *(f"crash:{point}" for point in CRASH_POINTS)], seed)
     cards: list[Card] = []
     left = seconds
-    # A full run goes through both decks once; one that is shorter than that takes what fits.
-    share = max(0.0, min(4.0, seconds / (len(FAULTS) + len(CRASH_POINTS)) - 0.2))
+    # A full run goes through the deck once; one that is shorter than that takes what fits.
+    share = max(1.2, min(4.0, (seconds - 2 * len(LED_TO)) / (len(FAULTS) + len(CRASH_POINTS)) / 1.1))
     while left > 0:
-        for name in (f"crash:{next(points)}", next(faults), f"crash:{next(points)}"):
-            pause = dice.uniform(0.6, 1.4) * max(1.2, share)
-            cards.append(Card(name, round(pause, 1), f"{seed}/{len(cards)}"))
-            left -= pause
-            led = _LED_TO.get(name.removeprefix("crash:"))
-            if led and name.startswith("crash:"):
-                cards.append(Card(led, 1.0, f"{seed}/{len(cards)}"))
-                left -= 1.0
+        name = next(deck)
+        cards.append(Card(name, round(dice.uniform(0.6, 1.4) * share, 1), f"{seed}/{len(cards)}"))
+        led = LED_TO.get(name.removeprefix("crash:")) if name.startswith("crash:") else None
+        if led is not None:
+            cards.append(Card(led, 1.0, f"{seed}/{len(cards)}"))
+        left = seconds - sum(card.pause for card in cards)
     return cards
 
 
@@ -350,12 +356,12 @@ def _dealt(dice: random.Random, deck: list[str], seed: int) -> Iterator[str]:
 
 
 def _has_children(pid: int) -> bool:
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{pid}/children") as file:
-        return bool(file.read().strip())
+    with contextlib.suppress(OSError):
+        return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text().strip())
     return False
 
 
-def _wait(ask: Callable[[], object], seconds: float) -> object:
+def _wait(ask: Callable[[], Found | None], seconds: float) -> Found | None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(psycopg.Error, OSError):
@@ -373,7 +379,8 @@ def _answers(site: Site) -> bool:
 def _step_of(site: Site, pid: int) -> tuple[int, str] | None:
     with contextlib.suppress(psycopg.Error), site.database() as database:
         row = database.execute(
-            "SELECT id, lease_token::text FROM jobs_step WHERE status = 'active' AND worker LIKE %s", [f"%/{pid}"]
+            "SELECT id, lease_token::text FROM jobs_step WHERE status = 'active' AND worker LIKE %s",
+            [f"%/{pid}"],
         ).fetchone()
         return None if row is None else (row[0], row[1])
     return None
@@ -382,6 +389,7 @@ def _step_of(site: Site, pid: int) -> tuple[int, str] | None:
 def _taken_over(site: Site, step: tuple[int, str]) -> bool:
     with site.database() as database:
         row = database.execute(
-            "SELECT status = 'active' AND lease_token::text <> %s FROM jobs_step WHERE id = %s", [step[1], step[0]]
+            "SELECT status = 'active' AND lease_token::text <> %s FROM jobs_step WHERE id = %s",
+            [step[1], step[0]],
         ).fetchone()
         return bool(row and row[0])

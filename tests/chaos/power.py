@@ -1,7 +1,7 @@
 """What a power cut would take: everything that was not brought to the disk in time.
 
-A killed process loses nothing that it has written, because the kernel keeps it. So the suite takes it away, by
-what `recorder` wrote down: bytes that were never fsynced, names whose folder was not fsynced afterwards.
+A killed process loses nothing that it has written, because the kernel keeps it. So the suite takes it away,
+by what `recorder` wrote down: bytes that were never fsynced, names whose folder was not fsynced afterwards.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _forget(media: Path, line: Line, lost: Lost) -> None:
 
 
 def commits_too_early(media: Path, known: Iterable[Line]) -> list[str]:
-    """Commits of workers that came before what they show was on the disk: a process has one step at a time."""
+    """Commits of workers before what they show was on the disk: a process has one step at a time."""
     found: list[str] = []
     synced: dict[str, set[int]] = {}
     waiting: dict[str, dict[str, str]] = {}

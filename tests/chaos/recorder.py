@@ -14,7 +14,8 @@ A line follows the act, except for commits. So a process killed in between leave
 Where the suite may not mount a small volume, it makes the file `full` in the control folder instead, and then
 these processes find no space left.
 
-The clock of one process name goes forward by as many seconds as the file `clock-NAME` in the control folder says.
+The clock of one process name goes forward by as many seconds as the file `clock-NAME` in the control folder
+says.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class _Disk:
         self._lock = threading.Lock()
 
     def watch(self) -> None:
+        """Puts itself in the place of the calls that matter."""
         for name, note in (
             ("fsync", self._fsynced),
             ("replace", self._renamed),
@@ -84,7 +86,7 @@ class _Disk:
             ("open", self._opened),
         ):
             setattr(os, name, self._noting(getattr(os, name), note))
-        from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: PLC0415 - after Python's own are replaced
+        from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: PLC0415 - only on a site
 
         commit: Callable[[Any], Any] = BaseDatabaseWrapper._commit  # type: ignore[attr-defined]  # private
 
@@ -106,24 +108,24 @@ class _Disk:
 
     def _fsynced(self, _result: None, descriptor: Any) -> None:
         number = descriptor if isinstance(descriptor, int) else descriptor.fileno()
-        path = os.readlink(f"/proc/self/fd/{number}")
+        path = str(Path(f"/proc/self/fd/{number}").readlink())
         if self._is_ours(path):
             info = os.fstat(number)
             folder = stat.S_ISDIR(info.st_mode)
             self._write(kind="fsync", path=path, ino=info.st_ino, size=info.st_size, folder=folder)
 
     def _renamed(self, _result: None, origin: Any, target: Any, **_: Any) -> None:
-        old, new = os.path.abspath(origin), os.path.abspath(target)
+        old, new = _absolute(origin), _absolute(target)
         if self._is_ours(new):
-            self._write(kind="rename", old=old, path=new, ino=os.stat(new).st_ino)
+            self._write(kind="rename", old=old, path=new, ino=Path(new).stat().st_ino)
 
     def _made(self, _result: None, path: Any, *_: Any, **__: Any) -> None:
-        where = os.path.abspath(path)
+        where = _absolute(path)
         if self._is_ours(where):
-            self._write(kind="mkdir", path=where, ino=os.stat(where).st_ino)
+            self._write(kind="mkdir", path=where, ino=Path(where).stat().st_ino)
 
     def _opened(self, descriptor: int, path: Any, flags: int, *_: Any, **__: Any) -> None:
-        where = os.path.abspath(path)
+        where = _absolute(path)
         if flags & os.O_EXCL and self._is_ours(where):
             self._write(kind="create", path=where, ino=os.fstat(descriptor).st_ino)
 
@@ -134,9 +136,15 @@ class _Disk:
         with self._lock:
             if self._file is None or self._pid != os.getpid():
                 self._pid = os.getpid()
-                self._file = (self._folder / f"{self._pid}-{time.monotonic_ns()}.jsonl").open("a", buffering=1)
+                self._file = (self._folder / f"{self._pid}-{time.monotonic_ns()}.jsonl").open(
+                    "a", buffering=1
+                )
             process = os.environ.get("VIDEOPROC_PROCESS", "")
             self._file.write(json.dumps({"at": time.monotonic_ns(), "process": process, **line}) + "\n")
+
+
+def _absolute(path: Any) -> str:
+    return str(Path(os.fspath(path)).absolute())
 
 
 class _Clock:

@@ -17,6 +17,7 @@ import psycopg
 from tests.chaos import audit
 from tests.chaos.checker import (
     CANCEL_SECONDS,
+    TERMINAL_SECONDS,
     Evidence,
     Late,
     Verdict,
@@ -29,16 +30,19 @@ from tests.chaos.checker import (
 )
 from tests.chaos.clips import Look, clips_make
 from tests.chaos.history import History
-from tests.chaos.nemesis import CRASH_POINTS, FAULTS, Arena, Card, plan
+from tests.chaos.nemesis import CRASH_POINTS, FAULTS, LED_TO, Arena, Card, plan
 from tests.chaos.site import Site, chaos_site
 from tests.chaos.tree import Mutant
-from tests.chaos.workload import LONG, WISHES, Ledger, Worker, wish_name
+from tests.chaos.workload import LONG, WISHES, Ledger, Worker, parameters_of
 from tests.e2e.client import Client
 from tests.receiver import Receiver, receiving
 
 CLIENTS = 3
 # Start, reference, healing and checks take about so long; the rest of the time things break.
 CALM_SECONDS = 130.0
+# From here on a run has time for the whole deck.
+FULL_SECONDS = 150.0
+REST_SECONDS = 120.0
 Say = Callable[[str], None]
 
 
@@ -63,7 +67,8 @@ def run(seed: int, seconds: float, folder: Path, say: Say, *, mutant: Mutant | N
     history = History(folder / "history.jsonl")
     with receiving() as receiver, chaos_site(mutant=mutant, trusted=f"127.0.0.1:{receiver.port}") as site:
         try:
-            return _Run(seed, seconds, site, history, receiver, say, mutant).go(began)
+            one = _Run(site, history, receiver, seed=seed, seconds=seconds, say=say, mutant=mutant)
+            return one.go(began)
         finally:
             history.close()
             shutil.copytree(site.var / "log", folder / "log", dirs_exist_ok=True)
@@ -73,11 +78,12 @@ def run(seed: int, seconds: float, folder: Path, say: Say, *, mutant: Mutant | N
 class _Run:
     def __init__(
         self,
-        seed: int,
-        seconds: float,
         site: Site,
         history: History,
         receiver: Receiver,
+        *,
+        seed: int,
+        seconds: float,
         say: Say,
         mutant: Mutant | None,
     ) -> None:
@@ -101,10 +107,11 @@ class _Run:
             clips = clips_make(Path(scratch))
             looks = self._reference(clips)
             self._say(f"site with {len(looks)} results of reference after {time.monotonic() - began:.0f} s")
-            accounts = [Client(self._site.url) for _ in range(CLIENTS)]
+            clients = [self._client(clips) for _ in range(CLIENTS)]
+            accounts = [account for account, _ in clients]
             secrets = {account.name: self._webhook(account) for account in accounts}
             before = resources(self._site)
-            self._break(accounts, clips)
+            self._break(clients, clips)
         healed_after = self._heal(accounts)
         evidence = Evidence(
             self._site, self._ledger, looks, self._arena.windows, before, self._receiver.requests, secrets,
@@ -123,15 +130,15 @@ class _Run:
 
     def _reference(self, clips: Mapping[str, Path]) -> dict[tuple[str, str, str], Look]:
         """What every wish gives on a site on which nothing goes wrong."""
-        account = Client(self._site.url)
+        account, dice = Client(self._site.url), random.Random(0)  # noqa: S311 - keeps no secret
         videos = {name: account.upload(path) for name, path in clips.items()}
         asked = []
         for name, video in videos.items():
             ready = account.video_settled(video)
             assert ready["status"] == "ready", ready
-            for kind, parameters in [LONG] if name == "long" else WISHES:
-                operation = account.operation(video, kind, **parameters)
-                asked.append((name, wish_name(kind, parameters), operation))
+            for wish in LONG if name == "long" else WISHES:
+                operation = account.operation(video, wish, **parameters_of(wish, name, dice))
+                asked.append((name, wish, operation))
         looks = {}
         for name, wish, operation in asked:
             job = account.job_ended(operation["job"]["id"])
@@ -140,6 +147,12 @@ class _Run:
                 looks[name, wish, output["role"]] = look_of(self._site.media / "outputs" / output["id"])
         return looks
 
+    def _client(self, clips: Mapping[str, Path]) -> tuple[Client, dict[str, str]]:
+        """An account with one video of each clip, ready for work."""
+        account = Client(self._site.url)
+        videos = {name: account.upload(path) for name, path in clips.items()}
+        return account, {name: str(account.video_settled(video)["id"]) for name, video in videos.items()}
+
     def _webhook(self, account: Client) -> str:
         url = f"http://127.0.0.1:{self._receiver.port}/{account.name}"
         events = ["job.completed", "job.failed", "job.cancelled"]
@@ -147,22 +160,30 @@ class _Run:
 
     # ------------------------------------------------------------------------------------------- the faults
 
-    def _break(self, accounts: list[Client], clips: Mapping[str, Path]) -> None:
+    def _break(self, clients: list[tuple[Client, dict[str, str]]], clips: Mapping[str, Path]) -> None:
         cards = focused(self._mutant, self._seconds) if self._mutant else plan(self._seed, self._seconds)
         self._history.note("nemesis", "plan", cards=[card.name for card in cards])
         only_long = self._mutant is not None and self._mutant.name == "fencing"
         workers = [
             Worker(
-                f"client-{number}", account, clips, f"{self._seed}", self._history, self._ledger,
+                f"client-{number}",
+                account=account,
+                clips=clips,
+                ready=ready,
+                seed=f"{self._seed}",
+                history=self._history,
+                ledger=self._ledger,
                 only_long=only_long,
             )
-            for number, account in enumerate(accounts)
+            for number, (account, ready) in enumerate(clients)
         ]  # fmt: skip
         watcher = threading.Thread(target=self._watch_cancels, daemon=True)
         for thread in [*workers, watcher]:
             thread.start()
         with _stopping(workers):
             self._play(cards)
+            if self._mutant is None and self._seconds >= FULL_SECONDS:
+                self._hit_the_rest()
         self._over.set()
         watcher.join(timeout=30)
 
@@ -179,6 +200,21 @@ class _Run:
                 self._play_fault(card)
             time.sleep(card.pause)
 
+    def _hit_the_rest(self) -> None:
+        """A full run has hit every crash point: those that nobody came by are armed until somebody does."""
+        self._arena.rest()
+        end = time.monotonic() + REST_SECONDS
+        while time.monotonic() < end and (missed := self._missed()):
+            for point in missed:
+                self._site.arm(point)
+                if led := LED_TO.get(point):
+                    self._play_fault(Card(led, 0, f"{self._seed}/{point}"))
+                _until(lambda point=point: self._site.hit_by(point) is not None, 6)  # type: ignore[misc]  # binds this turn's
+
+    def _missed(self) -> list[str]:
+        hit = {point for point, _ in self._site.hits_noted()}
+        return [point for point in CRASH_POINTS if point not in hit]
+
     def _play_fault(self, card: Card) -> None:
         try:
             FAULTS[card.name](self._arena, random.Random(card.seed))  # noqa: S311 - replayable on purpose
@@ -189,7 +225,9 @@ class _Run:
     def _watch_cancels(self) -> None:
         """Five seconds after each acknowledged cancel: does one of its tools still run?"""
         done: set[str] = set()
-        while not self._over.is_set() or any(time.time() - at < CANCEL_SECONDS for at in self._due(done).values()):
+        while not self._over.is_set() or any(
+            time.time() - at < CANCEL_SECONDS for at in self._due(done).values()
+        ):
             for job, at in self._due(done).items():
                 if time.time() - at >= CANCEL_SECONDS:
                     done.add(job)
@@ -222,7 +260,8 @@ class _Run:
             for job in account.call("GET", "jobs", 200, params={"status": "paused", "limit": 200})["data"]:
                 account.request("POST", f"jobs/{job['id']}/resume")
         seconds = wait_until_still(self._site)
-        wait_until_delivered(self._site)
+        if seconds < TERMINAL_SECONDS:
+            wait_until_delivered(self._site)
         _until(lambda: not self._site.tools(), 5)
         return seconds
 

@@ -183,13 +183,15 @@ class Site:
         return [pid for pid in self.pids(role) if pid != main]
 
     def tools(self) -> dict[int, str]:
-        """Media tools that run, with the folder in which each works. Looks at all processes of the machine."""
+        """Media tools that run, with the folder in which each works. Looks at all of the machine."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                where = os.readlink(folder / "cwd")
+                where = str((folder / "cwd").readlink())
                 name = (folder / "comm").read_text().strip()
-                if where.startswith(f"{self.media}/") and name.startswith(("ff", "setpriv", "prlimit", "nice")):
+                if where.startswith(f"{self.media}/") and name.startswith(
+                    ("ff", "setpriv", "prlimit", "nice")
+                ):
                     found[int(folder.name)] = where.removeprefix(f"{self.media}/")
         return found
 
@@ -200,7 +202,10 @@ class Site:
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 environment = (folder / "environ").read_bytes()
-                if f"CHAOS_FOLDER={self.folder}\0".encode() in environment + b"\0" and int(folder.name) not in known:
+                if (
+                    f"CHAOS_FOLDER={self.folder}\0".encode() in environment + b"\0"
+                    and int(folder.name) not in known
+                ):
                     found.append(f"{folder.name} {(folder / 'comm').read_text().strip()}")
         return found
 
@@ -210,14 +215,22 @@ class Site:
         return psycopg.connect(self.database_url, autocommit=True, connect_timeout=3)
 
     def broker(self) -> redis.Redis:
-        return redis.Redis.from_url((self.var / "secrets" / "redis_url").read_text().strip(), socket_timeout=3)
+        return redis.Redis.from_url(
+            (self.var / "secrets" / "redis_url").read_text().strip(), socket_timeout=3
+        )
 
     def python(self, code: str) -> str:
         """What a Python program with the site's settings, run under the site's account, says."""
         environment = {**self.environment, "VIDEOPROC_PROCESS": "suite"}
         manage = [sys.executable, "-m", "videoproc.embedded.manage", "shell", "--no-imports", "-c", code]
         done = subprocess.run(
-            manage, cwd=self.folder / "tree", env=environment, capture_output=True, text=True, timeout=120, check=False
+            manage,
+            cwd=self.folder / "tree",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -347,13 +360,13 @@ def _command(process: psutil.Process) -> str:
 
 def _age(process: psutil.Process) -> float:
     try:
-        return process.create_time()
+        return float(process.create_time())
     except psutil.NoSuchProcess:
         return 0.0
 
 
 def _parent(process: psutil.Process) -> int:
     try:
-        return process.ppid()
+        return int(process.ppid())
     except psutil.NoSuchProcess:
         return 0

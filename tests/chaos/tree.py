@@ -1,7 +1,8 @@
 """The code under test: a copy of this tree that listens to the suite, and mutants of it that must be caught.
 
-The copy differs from the original in one line, which loads `recorder` into every process of the site. A mutant
-differs in one safety measure besides. So production code has no switch that turns a safety measure off.
+The copy differs from the original in one line, which loads `recorder` into every process of the site. A
+mutant differs in one safety measure besides. So production code has no switch that turns a safety measure
+off.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ MUTANTS = (
         "reconciler",
         "nothing brings back what dead workers and an emptied broker lost",
         (
-            Patch("jobs/reconcile.py", "    with _alone() as alone:\n", "    if True:\n        return Reconciled()\n    with _alone() as alone:\n"),
+            Patch(
+                "jobs/reconcile.py",
+                "    with _alone() as alone:\n",
+                "    if True:\n        return Reconciled()\n    with _alone() as alone:\n",
+            ),
         ),
         ("flush_broker", "kill_worker_encode", "flush_broker"),
     ),
@@ -81,7 +86,11 @@ MUTANTS = (
         "fsync",
         "rows are committed before the files they name are on the disk",
         (
-            Patch("videos/storage.py", "        os.fchmod(file.fileno(), _FILE_MODE)\n        os.fsync(file.fileno())\n", "        os.fchmod(file.fileno(), _FILE_MODE)\n"),
+            Patch(
+                "videos/storage.py",
+                "        os.fchmod(file.fileno(), _FILE_MODE)\n        os.fsync(file.fileno())\n",
+                "        os.fchmod(file.fileno(), _FILE_MODE)\n",
+            ),
             Patch("engine/storage.py", "        os.fsync(descriptor)\n", "        pass\n"),
         ),
         ("power_loss",),
@@ -90,15 +99,19 @@ MUTANTS = (
         "fsync-order",
         "a file gets its final name before its bytes are on the disk, and the name is not made durable",
         (
-            Patch("videos/storage.py", "    crash_point(\"file_moved\")\n    sync_folder(target.parent)\n    sync_folder(origin.parent)\n", "    crash_point(\"file_moved\")\n"),
+            Patch(
+                "videos/storage.py",
+                '    crash_point("file_moved")\n    sync_folder(target.parent)\n',
+                '    crash_point("file_moved")\n',
+            ),
         ),
         ("power_loss",),
     ),
-)  # fmt: skip
+)
 
 
 def tree_make(folder: Path, mutant: Mutant | None = None) -> Path:
-    """A copy of the code in `folder`, readable for every account. Raises ValueError where a patch does not fit."""
+    """A copy of the code in `folder`, readable for all. Raises ValueError where a patch does not fit."""
     for name in _CODE:
         # frontend/dist may be a link to a build elsewhere.
         shutil.copytree((ROOT / name).resolve(), folder / name, ignore=_left_out, dirs_exist_ok=True)

@@ -1,7 +1,8 @@
 """Clients that use the site while it breaks: each is a thread with an account, a plan and a long patience.
 
-What a client does is decided by the seed alone. Each request is noted before it is sent, and again by how it ended:
-`ok` (2xx), `fail` (the site said no), or `unknown` (no answer, or one that says the site is in trouble).
+What a client does is decided by the seed alone. Each request is noted before it is sent, and again by how it
+ended: `ok` (2xx), `fail` (the site said no), or `unknown` (no answer, or one that says the site is in
+trouble).
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ import requests
 from tests.chaos.history import History
 from tests.e2e.client import Client
 
-# What is asked for, so small that many fit into a minute.
-WISHES: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("resize", {"width": 96}),
-    ("resize", {"width": 128}),
-    ("convert", {"format": "mkv"}),
-    ("trim", {"start": 0.5, "duration": 1.0, "mode": "exact"}),
-    ("extract_audio", {"format": "mp3"}),
-    ("thumbnail", {"at": 1}),
-    ("hls", {}),
-)
-# The one that runs long enough to be cancelled, paused and frozen.
-LONG: tuple[str, Mapping[str, Any]] = ("resize", {"width": 480})
+# What is asked for, so small that many fit into a minute. Resizes have no width: each gets one of its own, so
+# that no two are equal, and looks the same once it is made tiny.
+WISHES: Mapping[str, Mapping[str, Any]] = {
+    "resize": {},
+    "convert": {"format": "mkv"},
+    "trim": {"start": 0.5, "duration": 1.0, "mode": "exact"},
+    "extract_audio": {"format": "mp3"},
+    "thumbnail": {"at": 1},
+    "hls": {},
+}
+# Of the long clip: the one that runs long enough to be cancelled, paused and frozen.
+LONG = ("resize",)
+WIDTHS = {"long": (400, 600), "keyed": (64, 158), "plain": (64, 158)}
 FATES = ("leave", "leave", "twins", "cancel", "hold")
 TROUBLE = 500
 FULL = 507
@@ -90,8 +92,12 @@ class Ledger:
             self.complaints.append(text)
 
 
-def wish_name(kind: str, parameters: Mapping[str, Any]) -> str:
-    return f"{kind}({','.join(f'{key}={value}' for key, value in sorted(parameters.items()))})"
+def parameters_of(wish: str, clip: str, dice: random.Random) -> dict[str, Any]:
+    """What is sent with a wish."""
+    if wish == "resize":
+        low, high = WIDTHS[clip]
+        return {"width": 2 * dice.randrange(low // 2, high // 2)}
+    return dict(WISHES[wish])
 
 
 class Worker(threading.Thread):
@@ -100,17 +106,19 @@ class Worker(threading.Thread):
     def __init__(
         self,
         name: str,
+        *,
         account: Client,
         clips: Mapping[str, Path],
+        ready: Mapping[str, str],
         seed: str,
         history: History,
         ledger: Ledger,
-        *,
         only_long: bool = False,
     ) -> None:
         super().__init__(name=name, daemon=True)
         self._account = account
         self._clips = clips
+        self._ready = ready
         self._seed = seed
         self._history = history
         self._ledger = ledger
@@ -174,27 +182,31 @@ class Worker(threading.Thread):
     def _round(self, dice: random.Random) -> None:
         long = dice.random() < 0.3 or self._only_long
         clip = "long" if long else dice.choice(["keyed", "plain"])
-        by_tus = dice.random() < 0.75
+        fresh, by_tus = dice.random() < 0.4, dice.random() < 0.75
         cuts = [dice.random() for _ in range(dice.choice([0, 1, 2]))]
-        wishes = [LONG] if long else dice.sample(WISHES, dice.choice([2, 3]))
+        wishes = LONG * 2 if long else ("resize", *dice.sample(sorted(WISHES), dice.choice([1, 2])))
         fates = [dice.choice(FATES[: 2 if self._only_long else None]) for _ in wishes]
         pauses = [dice.uniform(0.1, 1.2) for _ in range(8)]
-        video = self._by_tus(clip, cuts) if by_tus else self._in_one_go(clip)
+        video = self._upload(clip, cuts, by_tus=by_tus) if fresh else self._ready[clip]
         if video is None or not self._settled(video):
             return
         orders = []
         for wish, fate, pause in zip(wishes, fates, pauses, strict=False):
             if self.over.is_set():
                 return
-            order = self._order(video, clip, wish, twins=fate == "twins", key=f"{dice.getrandbits(64):x}")
+            wanted = (wish, parameters_of(wish, clip, dice))
+            order = self._order(video, clip, wanted, twins=fate == "twins", key=f"{dice.getrandbits(64):x}")
             if order is None:
                 continue
             orders.append(order)
             if fate in {"cancel", "hold"}:
                 time.sleep(pause)
                 self._cancel(order) if fate == "cancel" else self._hold(order, pause)
-        self._wait(orders, seconds=25)
+        self._wait(orders, seconds=15)
         self.over.wait(pauses[-1])
+
+    def _upload(self, clip: str, cuts: list[float], *, by_tus: bool) -> str | None:
+        return self._by_tus(clip, cuts) if by_tus else self._in_one_go(clip)
 
     def _wait(self, orders: list[Order], seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -232,26 +244,28 @@ class Worker(threading.Thread):
             state = self.insist(lambda: self.ask("HEAD", where, headers={"Tus-Resumable": "1.0.0"}))
             if not state.is_ok:
                 if state.is_known:
-                    self._ledger.complain(f"{where} is {state.status} after {acknowledged} acknowledged bytes")
+                    self._ledger.complain(
+                        f"{where} is {state.status} after {acknowledged} acknowledged bytes"
+                    )
                 return None
             offset = int(state.headers["Upload-Offset"])
             if offset < acknowledged:
                 self._ledger.complain(f"{where} fell from {acknowledged} acknowledged bytes to {offset}")
-            acknowledged = max(acknowledged, offset)
             if offset == len(data):
                 video = state.headers.get("Videoproc-Video")
                 return self._got_video(video, clip) if video else None
-            if planned:
-                self._patch_cut(where, data, offset, planned.pop())
-                continue
-            reply = self._patch(where, data[offset:], offset)
-            if reply.is_ok:
-                acknowledged = int(reply.headers["Upload-Offset"])
-                if video := reply.headers.get("Videoproc-Video"):
-                    return self._got_video(video, clip)
-            elif reply.status == FULL:
-                self.over.wait(2)
+            acknowledged = offset + self._send_more(where, data, offset, planned)
         return None
+
+    def _send_more(self, where: str, data: bytes, offset: int, planned: list[float]) -> int:
+        """Cuts the connection in the middle if that is planned; how many bytes were acknowledged."""
+        if planned:
+            self._patch_cut(where, data, offset, planned.pop())
+            return 0
+        reply = self._patch(where, data[offset:], offset)
+        if reply.status == FULL:
+            self.over.wait(2)
+        return int(reply.headers["Upload-Offset"]) - offset if reply.is_ok else 0
 
     def _patch(self, where: str, data: bytes, offset: int) -> Reply:
         headers = {
@@ -285,7 +299,7 @@ class Worker(threading.Thread):
         end = time.monotonic() + 120
         while time.monotonic() < end and not self.over.is_set():
             reply = self.ask("GET", f"videos/{video}")
-            if reply.status == 404:  # noqa: PLR2004 - not there
+            if reply.status == 404:
                 self._ledger.complain(f"{video} was acknowledged and is gone")
                 return False
             if reply.is_ok and reply.body["status"] != "processing":
@@ -316,7 +330,7 @@ class Worker(threading.Thread):
         if len(jobs) > 1:
             self._ledger.complain(f"one Idempotency-Key made {len(jobs)} jobs: {sorted(jobs)}")
         for job, reply in jobs.items():
-            order = Order(job, reply.body["id"], video, clip, wish_name(kind, parameters))
+            order = Order(job, reply.body["id"], video, clip, kind)
             with self._ledger.lock:
                 self._ledger.orders[job] = order
                 self._ledger.keys += twins
@@ -333,10 +347,11 @@ class Worker(threading.Thread):
 
     def _hold(self, order: Order, pause: float) -> None:
         """Pauses and resumes; a job that ended meanwhile says no to both."""
-        if self.ask("POST", f"jobs/{order.job}/pause").status == 409:  # noqa: PLR2004 - it has ended
+        if self.ask("POST", f"jobs/{order.job}/pause").status == 409:
             return
         time.sleep(2 * pause)
-        # What was paused must not stay so, however long the site needs: so this insists, also on a lost answer.
+        # What was paused must not stay so, however long the site needs: so this insists, also on a lost
+        # answer.
         end = time.monotonic() + 150
         while time.monotonic() < end:
             reply = self.ask("POST", f"jobs/{order.job}/resume")

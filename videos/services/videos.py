@@ -6,7 +6,6 @@ gone. So a crash leaves a file too many, never a row without its file; `media_sw
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -173,7 +172,7 @@ def media_sweep(*, untouched_for: timedelta = ORPHANS_KEPT) -> int:
     What changed lately is left alone, because its row may be about to be committed. Returns how many
     entries went.
     """
-    before = time.time() - untouched_for.total_seconds()
+    before = storage.disk_now() - untouched_for.total_seconds()
     gone = 0
     for kind, known_among, discard in (
         ("uploads", _uploads_known, storage.upload_discard),
