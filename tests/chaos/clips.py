@@ -26,9 +26,9 @@ class Clip(NamedTuple):
 
 CLIPS = {
     # Long encodes of it are divided at its key frames.
-    "keyed": Clip(6, "160x90", 25),
-    "plain": Clip(2.5, "160x90", 300),
-    "long": Clip(14, "640x360", 400),
+    "keyed": Clip(5, "160x90", 25),
+    "plain": Clip(2, "160x90", 300),
+    "long": Clip(10, "480x270", 400),
 }
 
 

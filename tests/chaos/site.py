@@ -141,15 +141,18 @@ class Site:
     def kill_all(self) -> None:
         """Every process at once, the supervisor first so that it starts nothing anew: the machine is off."""
         assert self._process is not None
+        everyone: list[psutil.Process] = []
         with contextlib.suppress(psutil.NoSuchProcess):
-            everyone = psutil.Process(self._process.pid).children(recursive=True)
             self._process.send_signal(signal.SIGSTOP)
-            for one in [*everyone, *psutil.Process(self._process.pid).children(recursive=True)]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
-            psutil.wait_procs(everyone, timeout=5)
+            # Twice, for those that were being born.
+            for _ in range(2):
+                everyone += psutil.Process(self._process.pid).children(recursive=True)
+                for one in everyone:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        one.kill()
         self._process.kill()
         self._process.wait()
+        psutil.wait_procs(everyone, timeout=10)
 
     def lose_power(self) -> Lost:
         """Kills all, and takes what was not on the disk. The site is off afterwards."""

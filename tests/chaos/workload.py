@@ -36,7 +36,7 @@ WISHES: Mapping[str, Mapping[str, Any]] = {
 }
 # Of the long clip: the one that runs long enough to be cancelled, paused and frozen.
 LONG = ("resize",)
-WIDTHS = {"long": (400, 600), "keyed": (64, 158), "plain": (64, 158)}
+WIDTHS = {"long": (300, 470), "keyed": (64, 158), "plain": (64, 158)}
 FATES = ("leave", "leave", "twins", "cancel", "hold")
 TROUBLE = 500
 FULL = 507
