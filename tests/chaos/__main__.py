@@ -70,11 +70,13 @@ def _caught(seed: int, mutant: Mutant) -> bool:
     folder = ROOT / "var" / "chaos" / f"{seed}-{mutant.name}"
     say(f"mutant {mutant.name}: {mutant.what}")
     outcome = run(seed, MUTANT_SECONDS[mutant.name], folder, lambda _: None, mutant=mutant)
-    for text in outcome.violations[:4]:
+    telling = [text for text in outcome.violations if text.split()[0] in mutant.breaks]
+    for text in telling[:4]:
         say(f"         {text}")
-    word = "caught" if outcome.violations else "SURVIVED"
-    say(f"  {word} ({len(outcome.violations)} violations, {time.monotonic() - began:.0f} s)")
-    return bool(outcome.violations)
+    word = "caught" if telling else "SURVIVED"
+    more = len(outcome.violations) - len(telling)
+    say(f"  {word} ({len(telling)} violations and {more} others, {time.monotonic() - began:.0f} s)")
+    return bool(telling)
 
 
 def say(text: str) -> None:

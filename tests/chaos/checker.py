@@ -79,10 +79,10 @@ def resources(site: Site) -> dict[str, tuple[int, int]]:
     return found
 
 
-def wait_until_still(site: Site) -> float:
+def wait_until_still(site: Site, *, at_most: float = TERMINAL_SECONDS) -> float:
     """Waits until no job lives, or the time is over; how long it took."""
     begin = time.monotonic()
-    while time.monotonic() - begin < TERMINAL_SECONDS:
+    while time.monotonic() - begin < at_most:
         try:
             if _value(site, "SELECT count(*) FROM jobs_job WHERE finished_at IS NULL") == 0:
                 break
@@ -167,6 +167,10 @@ def _gave_up(rows: Iterable[tuple[Any, ...]], status: str) -> bool:
 
 
 def _results(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
+    # Asked for first: a job may end between the two.
+    completed = database.execute(
+        "SELECT operation_id::text FROM jobs_job WHERE status = 'completed' AND type <> 'intake'"
+    ).fetchall()
     rows = database.execute(
         "SELECT o.id::text, o.operation_id::text, o.role, o.size, o.sha256, o.members FROM videos_output o"
     ).fetchall()
@@ -185,9 +189,6 @@ def _results(evidence: Evidence, database: psycopg.Connection[Any]) -> Verdict:
             problem = "nothing to compare it with" if wanted is None else difference(look_of(folder), wanted)
         if problem:
             found.append(f"output {output} ({role} of {wishes.get(operation)}): {problem}")
-    completed = database.execute(
-        "SELECT operation_id::text FROM jobs_job WHERE status = 'completed' AND type <> 'intake'"
-    )
     found += [
         f"operation {row[0]} is completed and has no result" for row in completed if row[0] not in shown
     ]

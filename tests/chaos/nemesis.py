@@ -55,7 +55,7 @@ class Arena:
     before_power_loss: Callable[[], None] = lambda: None
     windows: list[Window] = field(default_factory=list)
     background: list[threading.Thread] = field(default_factory=list)
-    frozen: set[int] = field(default_factory=set)
+    woken: int = 0
 
     def note(self, event: str, **more: object) -> None:
         self.history.note("nemesis", event, **more)
@@ -129,8 +129,10 @@ def kill_ffmpeg(arena: Arena, _dice: random.Random) -> None:
 
 
 def stop_worker(arena: Arena, dice: random.Random) -> None:
-    """As an administrator does: SIGTERM to the main process of a worker."""
-    role = dice.choice(["worker-encode", "worker-encode", "worker-short"])
+    """As an administrator does: SIGTERM to the main process of a worker, of one that works if any does."""
+    roles = ["worker-encode", "worker-short"]
+    busy = [role for role in roles if any(map(_has_children, arena.site.children(role)))]
+    role = dice.choice(busy or roles)
     main = arena.site.main(role)
     arena.note("stop worker", role=role, pids=arena.kill([main] if main else [], signal.SIGTERM))
 
@@ -145,10 +147,8 @@ def freeze_worker(arena: Arena, dice: random.Random) -> None:
             if tools_too:
                 pids += list(arena.site.tools())
             arena.note("freeze worker", role=role, tools=tools_too, pids=arena.kill(pids, signal.SIGSTOP))
-            arena.frozen |= set(pids)
             time.sleep(LEASE + 8)
             arena.kill(pids, signal.SIGCONT)
-            arena.frozen -= set(pids)
             arena.note("thaw worker", role=role)
             time.sleep(2)
 
@@ -161,18 +161,17 @@ def zombie(arena: Arena, _dice: random.Random) -> None:
 
     def act() -> None:
         with arena.disturbed("a worker is frozen"):
-            pid = _wait(lambda: arena.site.hit_by("outputs_placed"), 40)
+            pid = _wait(lambda: arena.site.hit_by("outputs_placed"), 60)
             if pid is None:
                 arena.site.disarm("outputs_placed")
                 arena.note("no zombie came up")
                 return
-            arena.frozen.add(pid)
             arena.note("zombie frozen", pid=pid)
             step = _step_of(arena.site, pid)
             taken = step and _wait(lambda: _taken_over(arena.site, step), LEASE + 40)
             arena.kill([pid], signal.SIGCONT)
-            arena.frozen.discard(pid)
             arena.note("zombie awake", pid=pid, another_holds_it=bool(taken))
+            arena.woken += bool(taken)
             time.sleep(2)
 
     arena.beside(act)

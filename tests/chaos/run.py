@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import shutil
 import tempfile
@@ -43,6 +44,8 @@ CALM_SECONDS = 130.0
 # From here on a run has time for the whole deck.
 FULL_SECONDS = 150.0
 REST_SECONDS = 120.0
+# A mutant that leaves jobs behind need not be waited for as long as the real thing.
+MUTANT_SECONDS = 75.0
 Say = Callable[[str], None]
 
 
@@ -182,7 +185,9 @@ class _Run:
             thread.start()
         with _stopping(workers):
             self._play(cards)
-            if self._mutant is None and self._seconds >= FULL_SECONDS:
+            if self._mutant is not None:
+                self._arena.rest()
+            elif self._seconds >= FULL_SECONDS:
                 self._hit_the_rest()
         self._over.set()
         watcher.join(timeout=30)
@@ -204,11 +209,15 @@ class _Run:
         """A full run has hit every crash point: those that nobody came by are armed until somebody does."""
         self._arena.rest()
         end = time.monotonic() + REST_SECONDS
+        turns = itertools.count()
+        if not self._arena.woken:
+            self._play_fault(Card("zombie", 0, ""))
+            self._arena.rest()
         while time.monotonic() < end and (missed := self._missed()):
             for point in missed:
                 self._site.arm(point)
                 if led := LED_TO.get(point):
-                    self._play_fault(Card(led, 0, f"{self._seed}/{point}"))
+                    self._play_fault(Card(led, 0, f"{self._seed}/{point}/{next(turns)}"))
                 _until(lambda point=point: self._site.hit_by(point) is not None, 6)  # type: ignore[misc]  # binds this turn's
 
     def _missed(self) -> list[str]:
@@ -259,8 +268,9 @@ class _Run:
         for account in accounts:
             for job in account.call("GET", "jobs", 200, params={"status": "paused", "limit": 200})["data"]:
                 account.request("POST", f"jobs/{job['id']}/resume")
-        seconds = wait_until_still(self._site)
-        if seconds < TERMINAL_SECONDS:
+        at_most = TERMINAL_SECONDS if self._mutant is None else MUTANT_SECONDS
+        seconds = wait_until_still(self._site, at_most=at_most)
+        if seconds < at_most:
             wait_until_delivered(self._site)
         _until(lambda: not self._site.tools(), 5)
         return seconds

@@ -32,12 +32,17 @@ class Patch:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One safety measure switched off. `faults` are those that need the measure, see `nemesis.FAULTS`."""
+    """One safety measure switched off.
+
+    `faults` are those that need the measure, see `nemesis.FAULTS`; `breaks` are the invariants it stands for:
+    a mutant counts as caught only where one of them is violated, whatever else goes wrong.
+    """
 
     name: str
     what: str
     patches: tuple[Patch, ...]
     faults: tuple[str, ...]
+    breaks: tuple[str, ...]
 
 
 MUTANTS = (
@@ -52,6 +57,7 @@ MUTANTS = (
             ),
         ),
         ("flush_broker", "kill_worker_encode", "flush_broker"),
+        ("I1",),
     ),
     Mutant(
         "fencing",
@@ -69,6 +75,7 @@ MUTANTS = (
             ),
         ),
         ("zombie",),
+        ("I4",),
     ),
     Mutant(
         "verify",
@@ -81,6 +88,7 @@ MUTANTS = (
             ),
         ),
         ("lying_tool", "lying_tool", "lying_tool"),
+        ("I3",),
     ),
     Mutant(
         "fsync",
@@ -94,6 +102,7 @@ MUTANTS = (
             Patch("engine/storage.py", "        os.fsync(descriptor)\n", "        pass\n"),
         ),
         ("power_loss",),
+        ("I3", "I11"),
     ),
     Mutant(
         "fsync-order",
@@ -106,6 +115,7 @@ MUTANTS = (
             ),
         ),
         ("power_loss",),
+        ("I3", "I11"),
     ),
 )
 

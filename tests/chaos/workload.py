@@ -202,7 +202,7 @@ class Worker(threading.Thread):
             if fate in {"cancel", "hold"}:
                 time.sleep(pause)
                 self._cancel(order) if fate == "cancel" else self._hold(order, pause)
-        self._wait(orders, seconds=15)
+        self._wait(orders, seconds=60 if self._only_long else 15)
         self.over.wait(pauses[-1])
 
     def _upload(self, clip: str, cuts: list[float], *, by_tus: bool) -> str | None:
