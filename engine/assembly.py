@@ -7,20 +7,10 @@ from collections.abc import Iterable
 from engine.containers import Container
 from engine.plan import Part, estimated_seconds, estimated_size, expectation
 from engine.tracks import audio_parts, leftovers, subtitle_parts
-from engine.types import (
-    Expectation,
-    FileRecipe,
-    Lane,
-    MediaInfo,
-    Origin,
-    OutputPlan,
-    Plan,
-    ProcedureCall,
-    Run,
-    Scalar,
-    StepPlan,
-    StreamDecision,
-)
+from engine.types.media import MediaInfo
+from engine.types.plan import Expectation, Lane, Origin, OutputPlan, Plan, StepPlan, StreamDecision
+from engine.types.recipes import FileRecipe, ProcedureCall, Run
+from engine.types.value import Scalar
 
 Kept = tuple[list[Part], list[StreamDecision]]
 """Streams of one kind that are kept, and decisions for those that are not."""

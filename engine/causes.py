@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.types import Limits
+from engine.types.limits import Limits
 
 _Data = Callable[[re.Match[str], Limits], Mapping[str, Any]]
 

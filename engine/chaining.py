@@ -12,21 +12,10 @@ from dataclasses import dataclass, replace
 
 from engine import loudness
 from engine.ranges import INDEXED
-from engine.types import (
-    Expectation,
-    FileRecipe,
-    Filter,
-    Input,
-    Lane,
-    MediaInfo,
-    OutputPlan,
-    Plan,
-    Run,
-    Scalar,
-    StepPlan,
-    StreamDecision,
-    StreamRecipe,
-)
+from engine.types.media import MediaInfo
+from engine.types.plan import Expectation, Lane, OutputPlan, Plan, StepPlan, StreamDecision
+from engine.types.recipes import FileRecipe, Filter, Input, Run, StreamRecipe
+from engine.types.value import Scalar
 
 # Filters that move or count moments: what is cut away before them changes what they do.
 _TIMED = frozenset({"setpts", "asetpts", "fps", "atempo", "tpad"})

@@ -11,7 +11,7 @@ from engine import commands, runner
 from engine.control import Control
 from engine.failures import without_paths
 from engine.progress import ProgressMeter, ProgressReporter
-from engine.types import Limits
+from engine.types.limits import Limits
 from engine.whitelist import Reading
 
 # Five hours of usual video; the list is stored and sent with every description of the video.

@@ -25,24 +25,11 @@ from engine.runner import Outcome
 from engine.stages import stage
 from engine.storage import sha256_of, sync_directory, sync_file
 from engine.streaming import finish_stream
-from engine.types import (
-    FONT,
-    SOURCE,
-    Artifact,
-    Check,
-    Expectation,
-    FileRecipe,
-    Input,
-    Lettering,
-    Limits,
-    MediaInfo,
-    OutputPlan,
-    Plan,
-    Progress,
-    Run,
-    StepPlan,
-    Verification,
-)
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import Expectation, OutputPlan, Plan, StepPlan
+from engine.types.recipes import FONT, SOURCE, FileRecipe, Input, Lettering, Run
+from engine.types.results import Artifact, Check, Progress, Verification
 from engine.verify import verify
 from engine.whitelist import RESULTS, UPLOADS, Reading
 from engine.words import ass_of, cues_of, shown_until, srt_of

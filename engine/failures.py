@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.causes import CAUSES, DAMAGE
 from engine.runner import Ending, Outcome
-from engine.types import Limits
+from engine.types.limits import Limits
 from problems import Problem
 
 

@@ -22,7 +22,11 @@ from engine.sniff import refusal
 from engine.stills import still_output, still_run, still_size
 from engine.storage import sha256_of
 from engine.truncation import promised_size
-from engine.types import SOURCE, Artifact, Lane, Limits, MediaInfo, Plan, Progress, StepPlan, VideoStream
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Lane, Plan, StepPlan
+from engine.types.recipes import SOURCE
+from engine.types.results import Artifact, Progress
 from engine.whitelist import UPLOADS, VIDEO_DECODERS
 from problems import Problem
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from engine.parameters import Parameters
-from engine.types import Plan
+from engine.types.plan import Plan
 
 
 class Holds(StrEnum):

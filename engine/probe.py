@@ -15,15 +15,8 @@ from engine import runner
 from engine.binaries import ffprobe_path
 from engine.control import Control
 from engine.failures import RunFailed, explained, without_paths
-from engine.types import (
-    AudioStream,
-    Chapter,
-    Limits,
-    MediaInfo,
-    OtherStream,
-    SubtitleStream,
-    VideoStream,
-)
+from engine.types.limits import Limits
+from engine.types.media import AudioStream, Chapter, MediaInfo, OtherStream, SubtitleStream, VideoStream
 from engine.whitelist import Reading
 
 _Json = Mapping[str, Any]

@@ -8,16 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.ranges import Range, within
-from engine.types import (
-    AudioStream,
-    ExpectedStream,
-    MediaInfo,
-    Plan,
-    Run,
-    StreamRecipe,
-    SubtitleStream,
-    VideoStream,
-)
+from engine.types.media import AudioStream, MediaInfo, SubtitleStream, VideoStream
+from engine.types.plan import ExpectedStream, Plan
+from engine.types.recipes import Run, StreamRecipe
 
 _DIFFERENT = 0.2
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.tracks import dropped_sound
-from engine.types import AudioStream, MediaInfo, Plan, Scalar, StreamDecision, StreamRecipe, VideoStream
+from engine.types.media import AudioStream, MediaInfo, VideoStream
+from engine.types.plan import Plan, StreamDecision
+from engine.types.recipes import StreamRecipe
+from engine.types.value import Scalar
 from problems import Problem
 
 # Containers whose index leads to a key frame by its time; in others a search lands somewhere near.

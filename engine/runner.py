@@ -28,7 +28,7 @@ from engine import sandbox
 from engine.control import Control, Stopped
 from engine.progress import ProgressMeter
 from engine.stages import stage
-from engine.types import Limits
+from engine.types.limits import Limits
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from engine.types import Limits
+from engine.types.limits import Limits
 
 # Kept from our own environment: only what an ffmpeg chosen by the operator may need to start.
 _PASSED_ON = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "FONTCONFIG_FILE")

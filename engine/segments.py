@@ -13,24 +13,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.codecs import VIDEO_CODECS
-from engine.types import (
-    SOURCE,
-    FileRecipe,
-    Filter,
-    Input,
-    Lane,
-    MediaInfo,
-    OutputPlan,
-    Plan,
-    Run,
-    StepPlan,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Lane, OutputPlan, Plan, StepPlan
+from engine.types.recipes import SOURCE, FileRecipe, Filter, Input, Run, StreamRecipe
 
 SEGMENT, SOUND, ASSEMBLY = "segment", "audio", "assemble"
 
 _SHORTEST, _USUAL = 10.0, 20.0  # seconds
+# Pieces for each place: some are harder than others, and of two the last one often keeps a core waiting.
+_FOR_EACH_PLACE = 3
 _MOST = 240
 # Below this much work the start of processes and the look at the join cost more than is won.
 _WORTH_CPU_SECONDS = 20.0
@@ -117,8 +108,11 @@ def _chosen(whole: _Whole, machine: Machine) -> tuple[float, ...]:
 
 def _count(duration: float, machine: Machine) -> int:
     """How many segments: as many for each place, and neither too short nor too many."""
-    rounds = max(1, round(duration / (machine.at_once * _USUAL)))
-    return max(1, min(machine.at_once * rounds, int(duration / _SHORTEST), _MOST))
+    most = int(duration / _SHORTEST)
+    if most <= machine.at_once:
+        return max(1, most)
+    rounds = max(_FOR_EACH_PLACE, round(duration / (machine.at_once * _USUAL)))
+    return min(machine.at_once * min(rounds, most // machine.at_once), _MOST)
 
 
 def _cuts(key_frames: Sequence[float], duration: float, length: float) -> tuple[float, ...]:

@@ -22,17 +22,9 @@ from dataclasses import dataclass
 from engine.codecs import label_of
 from engine.containers import Container
 from engine.ranges import Range
-from engine.types import (
-    AudioStream,
-    FileRecipe,
-    Filter,
-    Input,
-    MediaInfo,
-    Run,
-    Scalar,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import AudioStream, MediaInfo, VideoStream
+from engine.types.recipes import FileRecipe, Filter, Input, Run, StreamRecipe
+from engine.types.value import Scalar
 
 CONTAINERS = frozenset({"mp4", "mov", "mkv"})
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 
 from engine.fragments import Fragments
-from engine.types import MEMBERS
+from engine.types.plan import MEMBERS
 
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
 _VERSION = 7  # fragmented MP4 with one header for all segments

@@ -16,18 +16,10 @@ from engine.failures import RunFailed
 from engine.fragments import Fragments, Unsound, fragments_of
 from engine.storage import sha256_of, sync_directory, sync_file
 from engine.stream_playlists import Picture, Sound
-from engine.types import (
-    MASTER,
-    MEMBERS,
-    Artifact,
-    Check,
-    Limits,
-    MediaInfo,
-    MemberFile,
-    MemberPlan,
-    OutputPlan,
-    Verification,
-)
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import MASTER, MEMBERS, MemberPlan, OutputPlan
+from engine.types.results import Artifact, Check, MemberFile, Verification
 from engine.verify import verify
 
 _SAME_MOMENT = 0.002

@@ -17,18 +17,10 @@ from engine.glance import compare
 from engine.loudness import measure_loudness
 from engine.probe import probe, read_tail
 from engine.progress import ProgressMeter, ProgressReporter
-from engine.types import (
-    AudioStream,
-    Check,
-    Expectation,
-    ExpectedStream,
-    Limits,
-    MediaInfo,
-    OutputPlan,
-    SubtitleStream,
-    Verification,
-    VideoStream,
-)
+from engine.types.limits import Limits
+from engine.types.media import AudioStream, MediaInfo, SubtitleStream, VideoStream
+from engine.types.plan import Expectation, ExpectedStream, OutputPlan
+from engine.types.results import Check, Verification
 from engine.webp import read_animation
 from engine.whitelist import PICTURES, RESULTS, WORDS, Reading
 from engine.words import cues_of

@@ -21,7 +21,9 @@ from engine.execute import execute
 from engine.failures import RunFailed
 from engine.intake import intake
 from engine.segments import SEGMENT, segment_threads
-from engine.types import SOURCE, Limits, Plan
+from engine.types.limits import Limits
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
 from jobs import dispatch, outcomes, shutdown
 from jobs.claiming import Claim, active_on_this_machine, lanes_claimable, step_claim, worker_name
 from jobs.dividing import machine

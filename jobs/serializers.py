@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from engine.types import Plan
+from engine.types.plan import Plan
 from jobs.events import JobState, job_state
 from jobs.models import Job
 from jobs.selectors import OperationWithJob

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from engine import catalogue
 from engine.fixes import Fix, fix_for
-from engine.types import MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
 from jobs import transitions
 from jobs.dividing import divided
 from jobs.models import Job

@@ -18,7 +18,8 @@ from django.db.models import F, Sum
 from django.db.models.functions import Now
 
 from engine.fixes import fix_for
-from engine.types import MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
 from jobs.dispatch import wake_on_commit
 from jobs.models import SEQ_STRIDE, Job, Step
 from jobs.parts import job_parts_discard

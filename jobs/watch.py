@@ -21,7 +21,7 @@ from django.db import Error as DatabaseTrouble
 from django.db import connection
 
 from engine.control import Control
-from engine.types import Progress
+from engine.types.results import Progress
 from jobs import claiming, shutdown
 from jobs.claiming import Claim, Lease
 from jobs.events import job_message, job_state

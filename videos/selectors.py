@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from engine import catalogue
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from problems import FieldError, Problem
 from users.ids import public_id_is_valid
 from users.models import User

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from engine.types import MEMBERS
+from engine.types.plan import MEMBERS
 from problems import Problem
 from users.ids import public_id_new
 from videos.crash_points import crash_point

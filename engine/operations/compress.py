@@ -16,7 +16,9 @@ from engine.operation import OperationType
 from engine.parameters import ADVANCED, FileSize, Kilobits, Parameters
 from engine.plan import Coding, Part, main_video, video_copied, video_encoded, video_obstacle
 from engine.tracks import SoundWish, audio_copied, audio_encoded, audio_obstacle, audio_parts
-from engine.types import MediaInfo, Plan, Scalar, VideoStream
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Plan
+from engine.types.value import Scalar
 from problems import Problem
 
 # A file written anew may be a little larger than its source without any stream being touched.

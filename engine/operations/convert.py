@@ -16,7 +16,8 @@ from engine.parameters import ADVANCED, WHOLE, Channels, Kilobits, Parameters
 from engine.pictures import capped_rate
 from engine.plan import Coding, Part, main_video, video_copied, video_encoded, video_obstacle
 from engine.tracks import SoundWish, audio_parts
-from engine.types import MediaInfo, Plan, VideoStream
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Plan
 from problems import Problem
 
 

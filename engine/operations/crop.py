@@ -13,7 +13,8 @@ from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters, Pixels
 from engine.pictures import Geometry
 from engine.plan import main_video, video_encoded
-from engine.types import MediaInfo, Plan, VideoStream
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Plan
 from problems import Problem
 
 Offset = Annotated[int, Field(ge=0, le=8192), WHOLE]

@@ -17,16 +17,10 @@ from engine.pictures import Fit, Geometry, encodable, fewer_frames, fitted
 from engine.plan import Coding, Part, main_video, video_encoded
 from engine.ranges import clock, of_part, range_of, within
 from engine.tracks import dropped_sound, dropped_subtitle, leftovers
-from engine.types import (
-    ExpectedStream,
-    Filter,
-    MediaInfo,
-    Plan,
-    Scalar,
-    StreamDecision,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import ExpectedStream, Plan, StreamDecision
+from engine.types.recipes import Filter, StreamRecipe
+from engine.types.value import Scalar
 from problems import Problem
 
 _LONGEST = 60.0

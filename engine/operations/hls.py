@@ -26,22 +26,10 @@ from engine.plan import (
 )
 from engine.stream_playlists import CONTENT_TYPE
 from engine.tracks import audio_copied, audio_encoded, dropped_subtitle, leftovers
-from engine.types import (
-    AudioStream,
-    Expectation,
-    FileRecipe,
-    Filter,
-    Lane,
-    MediaInfo,
-    MemberPlan,
-    OutputPlan,
-    Plan,
-    Run,
-    Scalar,
-    StepPlan,
-    StreamDecision,
-    VideoStream,
-)
+from engine.types.media import AudioStream, MediaInfo, VideoStream
+from engine.types.plan import Expectation, Lane, MemberPlan, OutputPlan, Plan, StepPlan, StreamDecision
+from engine.types.recipes import FileRecipe, Filter, Run
+from engine.types.value import Scalar
 
 _USUAL_RUNGS = (2160, 1440, 1080, 720, 480, 360)
 _MOST_RUNGS = 8

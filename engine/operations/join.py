@@ -18,23 +18,10 @@ from engine.pictures import Geometry, even, frame_rate_text, natural
 from engine.plan import Part, estimated_seconds, estimated_size, main_video, video_encoded
 from engine.ranges import clock
 from engine.tracks import audio_encoded, dropped_sound, dropped_words, leftovers
-from engine.types import (
-    SOURCE,
-    Expectation,
-    ExpectedStream,
-    FileRecipe,
-    Filter,
-    Input,
-    Lane,
-    MediaInfo,
-    Plan,
-    Run,
-    Scalar,
-    StepPlan,
-    StreamDecision,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Expectation, ExpectedStream, Lane, Plan, StepPlan, StreamDecision
+from engine.types.recipes import SOURCE, FileRecipe, Filter, Input, Run, StreamRecipe
+from engine.types.value import Scalar
 
 _RATE = 48_000
 _FASTEST = 60.0

@@ -12,7 +12,8 @@ from engine.chaining import Chain, appended, finished, is_open, parted, reading
 from engine.operation import OperationType
 from engine.parameters import Parameters
 from engine.promises import promise_of
-from engine.types import MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
 from problems import Problem
 
 _TYPE = "pipeline"

@@ -16,7 +16,9 @@ from engine.parameters import WHOLE, Parameters, Seconds, VideoId
 from engine.plan import Part, main_video, video_copied, video_encoded, video_obstacle
 from engine.ranges import clock
 from engine.tracks import audio_encoded, audio_parts, dropped_sound
-from engine.types import SOURCE, AudioStream, Filter, Input, MediaInfo, Plan
+from engine.types.media import AudioStream, MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE, Filter, Input
 from problems import Problem
 
 TrackNumber = Annotated[int, Field(ge=1, le=32), WHOLE]

@@ -14,7 +14,9 @@ from engine.operation import OperationType
 from engine.parameters import ADVANCED, Colour, Parameters, Pixels
 from engine.pictures import Fit, box_around, fitted, padded
 from engine.plan import main_video, video_copied, video_encoded, video_obstacle
-from engine.types import Filter, MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import Filter
 
 
 class Background(StrEnum):

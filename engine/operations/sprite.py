@@ -16,21 +16,9 @@ from engine.pictures import Geometry, encodable, even
 from engine.plan import main_video
 from engine.ranges import clock
 from engine.stills import ENCODERS, picture_decisions, still_output
-from engine.types import (
-    Expectation,
-    FileRecipe,
-    Filter,
-    Input,
-    Lane,
-    MediaInfo,
-    OutputPlan,
-    Plan,
-    Run,
-    StepPlan,
-    StreamDecision,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Expectation, Lane, OutputPlan, Plan, StepPlan, StreamDecision
+from engine.types.recipes import FileRecipe, Filter, Input, Run, StreamRecipe
 from problems import Problem
 
 _USUAL_COUNT = 100

@@ -13,7 +13,8 @@ from engine.parameters import WHOLE, Parameters, Pixels, Seconds
 from engine.plan import main_video
 from engine.ranges import INDEXED
 from engine.stills import picture_decisions, still_output, still_run, still_size
-from engine.types import Lane, MediaInfo, Plan, StepPlan, StreamDecision, VideoStream
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Lane, Plan, StepPlan, StreamDecision
 from problems import Problem
 
 # Key frames are hardly ever further apart.

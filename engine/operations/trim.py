@@ -26,7 +26,9 @@ from engine.parameters import SECONDS_SCHEMA, Parameters, Seconds
 from engine.plan import Part, main_video, video_copied, video_encoded, video_obstacle
 from engine.ranges import Range, chosen_from, clock, copied_part, lead_of, of_part, range_of, within
 from engine.tracks import audio_copied, audio_obstacle, audio_parts, dropped_words
-from engine.types import MediaInfo, OutputPlan, Plan, StreamRecipe, VideoStream
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import OutputPlan, Plan
+from engine.types.recipes import StreamRecipe
 from problems import Problem
 
 # ffmpeg looks nearly this much earlier in containers that store frames by decoding time.

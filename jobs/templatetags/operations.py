@@ -8,7 +8,9 @@ from typing import Any
 from django import template
 
 from engine import catalogue
-from engine.types import MediaInfo, Plan, Verification
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.results import Verification
 from jobs import selectors
 from jobs.forms import OperationForm
 from jobs.models import Job

@@ -11,7 +11,11 @@ from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import StepResult, execute
 from engine.probe import probe
-from engine.types import SOURCE, Limits, MediaInfo, Plan, Progress
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
+from engine.types.results import Progress
 from engine.whitelist import UPLOADS
 from tests.engine.clips import Clips
 

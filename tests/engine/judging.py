@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.types import Artifact, MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.results import Artifact
 from tests.engine.random_clips import RandomClip
 from tests.engine.results import distance
 from tests.engine.watching import Watched, watch

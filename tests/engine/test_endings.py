@@ -17,7 +17,8 @@ import pytest
 from engine.control import Control, Stopped
 from engine.execute import StepResult, execute
 from engine.failures import RunFailed
-from engine.types import SOURCE, Limits
+from engine.types.limits import Limits
+from engine.types.recipes import SOURCE
 from engine.verify import verify
 from tests.engine.clips import SECONDS, Clips
 from tests.engine.conftest import MakePlan, Perform
@@ -142,7 +143,8 @@ def test_ffmpeg_dies_with_its_worker(clips: Clips, plan: MakePlan, tmp_path: Pat
         from pathlib import Path
         from engine.control import Control
         from engine.execute import execute
-        from engine.types import Limits, Plan
+        from engine.types.limits import Limits
+        from engine.types.plan import Plan
         plan = Plan.model_validate_json(Path(sys.argv[1]).read_text())
         execute(plan, 0, sources={"source": Path(sys.argv[2])}, work_dir=Path(sys.argv[3]), limits=Limits(),
                 on_progress=lambda _: None, control=Control())

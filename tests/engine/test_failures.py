@@ -14,20 +14,9 @@ from engine.execute import execute
 from engine.failures import RunFailed
 from engine.intake import intake
 from engine.probe import probe
-from engine.types import (
-    SOURCE,
-    Expectation,
-    FileRecipe,
-    Filter,
-    Input,
-    Lane,
-    Limits,
-    OutputPlan,
-    Plan,
-    Run,
-    StepPlan,
-    StreamRecipe,
-)
+from engine.types.limits import Limits
+from engine.types.plan import Expectation, Lane, OutputPlan, Plan, StepPlan
+from engine.types.recipes import SOURCE, FileRecipe, Filter, Input, Run, StreamRecipe
 from engine.whitelist import UPLOADS
 from problems import KINDS, Problem
 from tests.engine.clips import H264, Clips, picture, sound

@@ -12,7 +12,9 @@ import pytest
 from engine.binaries import ffmpeg_path
 from engine.fragments import Unsound, fragments_of
 from engine.streaming import stream_checks
-from engine.types import AudioStream, Lane, Limits, SubtitleStream
+from engine.types.limits import Limits
+from engine.types.media import AudioStream, SubtitleStream
+from engine.types.plan import Lane
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform

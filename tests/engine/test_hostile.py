@@ -16,7 +16,8 @@ from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import execute
 from engine.intake import Intake, intake
-from engine.types import SOURCE, Limits
+from engine.types.limits import Limits
+from engine.types.recipes import SOURCE
 from problems import KINDS, Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform

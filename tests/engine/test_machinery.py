@@ -17,7 +17,10 @@ from engine.control import Control
 from engine.failures import explained, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.samples import sample_clip
-from engine.types import SOURCE, Filter, Limits, MediaInfo, Progress
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.recipes import SOURCE, Filter
+from engine.types.results import Progress
 from engine.whitelist import UPLOADS
 from tests.engine.clips import Clips
 from tests.engine.conftest import MakePlan

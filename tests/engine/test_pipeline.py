@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.types import Filter, Plan, StreamRecipe
+from engine.types.plan import Plan
+from engine.types.recipes import Filter, StreamRecipe
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform

@@ -23,7 +23,10 @@ from engine.control import Control
 from engine.execute import execute
 from engine.intake import intake
 from engine.segments import Machine, divided
-from engine.types import SOURCE, Artifact, Limits, Plan
+from engine.types.limits import Limits
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
+from engine.types.results import Artifact
 from problems import Problem
 from tests.engine.clips import Clips
 from tests.engine.judging import OTHER_CLIP, ROUNDED, Source, judge, looks_like, near

@@ -14,7 +14,10 @@ from engine.execute import StepResult, execute
 from engine.failures import RunFailed
 from engine.intake import intake
 from engine.segments import Machine, divided, segment_threads
-from engine.types import SOURCE, Limits, MediaInfo, Plan, VideoStream
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
 from tests.engine.clips import Clips, picture, sound
 from tests.engine.results import duration, only, raw_probe
 
@@ -188,10 +191,11 @@ def segments_of(media: MediaInfo, machine: Machine, **wish: object) -> list[floa
     return [step.runs[0].expected_duration for step in steps if step.kind == "segment"]
 
 
-def test_a_minute_becomes_four_segments_on_two_cores() -> None:
-    lengths = segments_of(video_of(60), TWO_CORES, quality="medium")
-    assert len(lengths) == 4
-    assert all(10 <= length <= 30 for length in lengths)
+@pytest.mark.parametrize(("seconds", "count"), [(25, 2), (50, 4), (60, 6), (150, 8), (600, 30)])
+def test_each_core_gets_as_many_segments_and_none_too_short(seconds: float, count: int) -> None:
+    lengths = segments_of(video_of(seconds), TWO_CORES, quality="medium")
+    assert len(lengths) == count
+    assert all(9 <= length <= 30 for length in lengths)
 
 
 @pytest.mark.parametrize("seconds", [2, 10, 15])

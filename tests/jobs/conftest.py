@@ -18,7 +18,8 @@ from pytest_django import Settings
 from engine.control import Control
 from engine.intake import intake
 from engine.samples import sample_clip
-from engine.types import Limits, MediaInfo
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
 from jobs import dispatch, publish
 from jobs.models import Job
 from jobs.services import operation_submit

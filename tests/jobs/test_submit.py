@@ -7,7 +7,7 @@ from typing import TypedDict
 import pytest
 from django.db import connection
 
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from jobs.execution import lane_work
 from jobs.models import Job, Step
 from jobs.services import Submission, operation_plan, operation_submit

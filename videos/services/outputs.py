@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from engine.types import Artifact
+from engine.types.results import Artifact
 from users.ids import public_id_new
 from videos import storage
 from videos.models import Operation, Output, Video

@@ -14,7 +14,7 @@ from pathlib import Path
 from django.db import transaction
 from django.utils import timezone
 
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from problems import FieldError, Problem
 from videos import storage
 from videos.crash_points import crash_point
