@@ -106,16 +106,17 @@ MUTANTS = (
     ),
     Mutant(
         "fsync-order",
-        "a file gets its final name before its bytes are on the disk, and the name is not made durable",
+        "names are brought to the disk only a second later, when their rows are long committed",
         (
             Patch(
                 "videos/storage.py",
                 '    crash_point("file_moved")\n    sync_folder(target.parent)\n',
-                '    crash_point("file_moved")\n',
+                '    crash_point("file_moved")\n'
+                '    __import__("threading").Timer(1.0, sync_folder, [target.parent]).start()\n',
             ),
         ),
-        ("power_loss",),
-        ("I3", "I11"),
+        ("clean",),
+        ("I11",),
     ),
 )
 
