@@ -70,7 +70,7 @@ class Outcome:
 class Killed(Problem):
     """The kernel, for want of memory, or an administrator ended the tool.
 
-    That says nothing about what it read or wrote, so nobody may take it for a verdict on a file. It is a fault
+    That says nothing about what it read or wrote: nobody may take it for a verdict on a file. It is a fault
     of the service and worth another try, whatever the tool was for.
     """
 
