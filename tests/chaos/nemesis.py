@@ -116,7 +116,7 @@ def kill_pool_child(arena: Arena, dice: random.Random) -> None:
     """One that works, if any does."""
     role = dice.choice(["worker-encode", "worker-encode", "worker-short"])
     pids = arena.site.children(role)
-    busy = [pid for pid in pids if _has_children(pid)]
+    busy = [pid for pid in pids if _works(pid)]
     chosen = dice.choice(busy or pids) if pids else None
     arena.note("kill pool child", role=role, busy=bool(busy), pids=arena.kill([chosen] if chosen else []))
 
@@ -131,7 +131,7 @@ def kill_ffmpeg(arena: Arena, _dice: random.Random) -> None:
 def stop_worker(arena: Arena, dice: random.Random) -> None:
     """As an administrator does: SIGTERM to the main process of a worker, of one that works if any does."""
     roles = ["worker-encode", "worker-short"]
-    busy = [role for role in roles if any(map(_has_children, arena.site.children(role)))]
+    busy = [role for role in roles if any(map(_works, arena.site.children(role)))]
     role = dice.choice(busy or roles)
     main = arena.site.main(role)
     arena.note("stop worker", role=role, pids=arena.kill([main] if main else [], signal.SIGTERM))
@@ -354,9 +354,12 @@ def _dealt(dice: random.Random, deck: list[str], seed: int) -> Iterator[str]:
         yield from deck
 
 
-def _has_children(pid: int) -> bool:
+def _works(pid: int) -> bool:
+    """Whether a process of a pool has a tool at work."""
     with contextlib.suppress(OSError):
-        return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text().strip())
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            if Path(f"/proc/{child}/comm").read_text().startswith("ff"):
+                return True
     return False
 
 

@@ -29,7 +29,8 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import IO, Any
@@ -43,6 +44,7 @@ def listen() -> None:
     if folder and name:
         _Disk(Path(folder) / "disk", os.environ["VIDEOPROC_MEDIA"]).watch()
         _fill_up(Path(folder) / "control" / "full")
+        _mislead(Path(folder) / "control")
         if name.startswith("worker"):
             _Clock(Path(folder) / "control" / f"clock-{name}").replace()
 
@@ -60,6 +62,35 @@ def _fill_up(mark: Path) -> None:
         return found._replace(free=-1) if mark.exists() else found
 
     os.pwrite, shutil.disk_usage = refusing, nothing_free
+
+
+def _mislead(control: Path) -> None:
+    """Between a tool's end and the look at what it left.
+
+    Once for each file `lie` a tool that exited with 0 left only 60 % of its file. While `full` is there no tool
+    finds room for one.
+    """
+    from engine import runner  # noqa: PLC0415 - only on a site
+
+    run = runner.run
+
+    def misled(argv: Sequence[str], *, cwd: Path, **options: Any) -> runner.Outcome:
+        outcome = run(argv, cwd=cwd, **options)
+        left = cwd / argv[-1].removeprefix("file:")
+        if "-progress" not in argv or not left.is_file() or not outcome.succeeded:
+            return outcome
+        if (control / "full").exists():
+            said = "[out#0/mp4 @ 0x1] [error] Error writing trailer: No space left on device"
+            return replace(outcome, code=228, log=f"{outcome.log}\n{said}\n")
+        with contextlib.suppress(FileNotFoundError):
+            (control / "lie").rename(control / "lie.hit")
+            size = left.stat().st_size
+            os.truncate(left, size * 6 // 10)
+            with (control / "lies").open("a") as told:
+                told.write(f"{left} {size}\n")
+        return outcome
+
+    runner.run = misled
 
 
 class _Disk:
