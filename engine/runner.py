@@ -100,8 +100,8 @@ def run(
     its scratch folder, and all it may write to. With a `meter`, stdout is progress and the stall watchdog is
     on; without one the last `keep_stdout` bytes of stdout are returned. `seconds` limits the wall time.
     `fonts` is the list of fonts to draw with. Raises Stopped when `control` says so, SandboxTooWeak where the
-    operator forbids to run it here, and Killed where somebody else killed the tool; every other ending is told
-    in the Outcome, for `failures` to judge.
+    operator forbids to run it here, Killed where somebody else killed the tool; every other ending is told in
+    the Outcome, for `failures` to judge.
     """
     control.checkpoint()
     layer = chosen().layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> int:
         "--only", action="append", default=[], help="with --mutants: only the one of that name"
     )
     options = parser.parse_args(arguments)
+    # Told to stop, it still takes its site with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     first = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     if options.mutants:
         return _mutants(first, options.only)

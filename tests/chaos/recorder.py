@@ -67,8 +67,8 @@ def _fill_up(mark: Path) -> None:
 def _mislead(control: Path) -> None:
     """Between a tool's end and the look at what it left.
 
-    Once for each file `lie` a tool that exited with 0 left only 60 % of its file. While `full` is there no tool
-    finds room for one.
+    Once for each file `lie` a tool that exited with 0 left only 60 % of its file. While `full` is there no
+    tool finds room for one.
     """
     from engine import runner  # noqa: PLC0415 - only on a site
 

@@ -77,7 +77,7 @@ class Site:
 
     # --------------------------------------------------------------------------------- start and end
 
-    def start(self, *, seconds: float = 180) -> None:
+    def start(self, *, seconds: float = 600) -> None:
         """Starts all of it and waits until it is healthy."""
         log = self.folder / "up.log"
         with log.open("ab") as output:
