@@ -45,6 +45,17 @@ class JobError(TypedDict):
     fix: JobFix | None
 
 
+HoldCode = Literal["drained", "retry", "working_hours", "own_limit", "operation_limit", "tier_limit"]
+
+
+class HoldState(TypedDict):
+    """Why a waiting job does not start although a worker may be free."""
+
+    code: HoldCode
+    detail: str
+    until: str | None
+
+
 class JobState(TypedDict):
     """A job as the API and every event show it. Times are RFC 3339 in UTC, progress is per cent.
 
@@ -61,6 +72,7 @@ class JobState(TypedDict):
     speed: float | None
     eta_seconds: float | None
     queue_position: int | None
+    held: HoldState | None
     attempt: int
     max_attempts: int
     run_after: str | None
@@ -114,8 +126,9 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_state(job: Job, *, queue_position: int | None = None) -> JobState:
-    """The public state of `job`; `queue_position` comes from `jobs.selectors.queue_positions`."""
+def job_state(job: Job, *, queue_position: int | None = None, held: HoldState | None = None) -> JobState:
+    """The public state of `job`; `queue_position` comes from `jobs.selectors.queue_positions`, `held` from
+    `jobs.holds`: live messages come without it."""
     return {
         "id": job.id,
         "operation": job.operation_id,
@@ -127,6 +140,7 @@ def job_state(job: Job, *, queue_position: int | None = None) -> JobState:
         "speed": None if job.speed is None else round(job.speed, 2),
         "eta_seconds": None if job.eta_seconds is None else round(job.eta_seconds, 1),
         "queue_position": queue_position,
+        "held": held,
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
         "run_after": _optional(job.run_after),

@@ -166,15 +166,18 @@ def _make_again(locked: Locked, step: Step, makers: Sequence[Step], problem: Pro
     transitions.job_requeue(locked, step, problem=problem, delay=timedelta(0), counts=False)
 
 
-def step_hand_back(claim: Claim) -> bool:
+def step_hand_back(claim: Claim, *, cpu_seconds: float = 0) -> bool:
     """Gives a step back at once: the worker shuts down, or the job is paused for too long. It was no try."""
     with transaction.atomic():
         held = _locked_and_held(claim)
         if held is None:
             return False
         crash_point("before_hand_back")
+        locked, step = held
+        step.cpu_seconds += cpu_seconds
+        locked.job.cpu_seconds += cpu_seconds
         lost = Problem("worker_lost")
-        transitions.job_requeue(*held, problem=lost, delay=timedelta(0), counts=False)
+        transitions.job_requeue(locked, step, problem=lost, delay=timedelta(0), counts=False)
         return True
 
 

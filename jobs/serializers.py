@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from engine.types.plan import Plan
-from jobs.events import JobState, job_state
+from jobs.events import HoldCode, JobState, job_state
 from jobs.models import Job
 from jobs.selectors import OperationWithJob
 from users.models import Priority
@@ -29,6 +29,14 @@ class JobErrorSerializer(ErrorSerializer):
     )
 
 
+class JobHoldSerializer(serializers.Serializer[Any]):
+    code = serializers.ChoiceField(choices=get_args(HoldCode))
+    detail = serializers.CharField()
+    until = serializers.CharField(
+        allow_null=True, help_text="When that is expected to end, where it is known"
+    )
+
+
 class JobSerializer(serializers.Serializer[Any]):
     """The form of `jobs.events.JobState`."""
 
@@ -41,7 +49,13 @@ class JobSerializer(serializers.Serializer[Any]):
     progress = serializers.FloatField(help_text="Per cent")
     speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second")
     eta_seconds = serializers.FloatField(allow_null=True)
-    queue_position = serializers.IntegerField(allow_null=True, help_text="From 1, while it waits")
+    queue_position = serializers.IntegerField(
+        allow_null=True, help_text="From 1, while it waits: the turns of all users are counted"
+    )
+    held = JobHoldSerializer(
+        allow_null=True,
+        help_text="Why it waits although a worker may be free. Live events come without it.",
+    )
     attempt = serializers.IntegerField(help_text="Tries so far; a queued job with some waits for the next")
     max_attempts = serializers.IntegerField()
     run_after = serializers.CharField(allow_null=True, help_text="Not tried again before this time")
@@ -140,6 +154,26 @@ class PlanSerializer(serializers.Serializer[Plan]):
     outputs = PlannedOutputSerializer(many=True)
     estimated_size = serializers.IntegerField(allow_null=True, help_text="Bytes")
     estimated_seconds = serializers.FloatField(allow_null=True)
+
+
+class JobMoveSerializer(serializers.Serializer[Any]):
+    """One of the two."""
+
+    before = serializers.CharField(
+        max_length=64, required=False, help_text="Id of the job to stand right before"
+    )
+    after = serializers.CharField(
+        max_length=64, required=False, help_text="Id of the job to stand right after"
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such key."), code="unknown")
+        if len(attrs) != 1:
+            raise serializers.ValidationError(
+                {"before": "Give before or after, one of them."}, code="required"
+            )
+        return attrs
 
 
 class CancelledSerializer(serializers.Serializer[Any]):

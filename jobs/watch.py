@@ -22,9 +22,10 @@ from django.db import connection
 
 from engine.control import Control
 from engine.types.results import Progress
-from jobs import claiming, shutdown
-from jobs.claiming import Claim, Lease
+from jobs import leases, shutdown
+from jobs.claiming import Claim
 from jobs.events import job_message, job_state
+from jobs.leases import Lease
 from jobs.models import SEQ_STRIDE
 from jobs.publish import publish_now
 from telemetry.metrics import LEASE_LOSSES
@@ -144,21 +145,21 @@ class Watch:
     def _ask(self, asked_at: float) -> Lease:
         """One statement, that of the most use."""
         if asked_at - self._renewed_at >= RENEW_EVERY:
-            lease = claiming.lease_renew(self._claim)
+            lease = leases.lease_renew(self._claim)
             if lease is not Lease.LOST:
                 self._renewed_at = asked_at
             return lease
         progress = self._progress
         if progress is None or progress == self._written or self.control.paused:
-            return claiming.lease_look(self._claim)
-        written = claiming.progress_write(
+            return leases.lease_look(self._claim)
+        written = leases.progress_write(
             self._claim,
             per_cent=per_cent(progress),
             speed=progress.speed,
             eta_seconds=progress.eta_seconds,
         )
         if written is None:
-            return claiming.lease_look(self._claim)
+            return leases.lease_look(self._claim)
         self._written = progress
         with self._lock:
             self._row_seq, self._messages = written.seq, 0
