@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from jobs.models import Step
 from jobs.outbox import Outbox
+from videos.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def wake_on_commit(lane: str, *, count: int = 1, delay: float | None = None) -> 
 
 def wake(lane: str, *, count: int = 1, delay: float | None = None) -> None:
     """As `wake_on_commit`, at once. Never raises and never waits for the broker."""
+    crash_point("before_wake_up")
     for _ in range(count):
         _outbox.put(_Call(WORK, lane, {"lane": str(Step.Lane(lane))}, delay))
 

@@ -33,6 +33,7 @@ from jobs.watch import Reason, Watch
 from jobs.workspace import attempt_folder
 from problems import Problem
 from telemetry import tracing
+from videos.crash_points import crash_point
 from videos.services.outputs import outputs_place
 from videos.storage import held_path, present, reserve_is_reached, source_path
 
@@ -61,6 +62,7 @@ def lane_drain(*, lane: str) -> int:
 
 def lane_work(*, lane: str) -> bool:
     """Claims one step and runs it. Says whether there was one."""
+    crash_point("wake_up_taken")
     if shutdown.requested():
         return False
     if reserve_is_reached():
@@ -71,6 +73,7 @@ def lane_work(*, lane: str) -> bool:
     claim = step_claim(lane=lane, worker=worker_name(), machine=machine())
     if claim is None:
         return False
+    crash_point("step_claimed")
     used = cpu_clock()
     with watched(claim, lane=lane, looked_ns=looked_ns):
         step_run(claim)
@@ -99,15 +102,23 @@ def step_run(claim: Claim) -> None:
             watch.started(start)
             given = {} if claim.is_alone else parts_of(claim.job.id)
             connection.close()
-            folder = stack.enter_context(attempt_folder(claim.step_id, claim.attempt))
+            folder = stack.enter_context(attempt_folder(claim.step_id, claim.token))
             record = _perform(claim, folder, Limits(threads=claim.threads), watch, given)
             with tracing.span("publish"):
                 _insist(record, watch)
         except Stopped:
             if watch.reason in {Reason.SHUTDOWN, Reason.LONG_PAUSE}:
                 _insist(lambda: outcomes.step_hand_back(claim, cpu_seconds=used()), watch)
+        except (OperationalError, InterfaceError) as error:
+            # Before the work had begun. That is no fault of the job, and no try of it.
+            log.warning("PostgreSQL went away at the beginning of a step: %s", error)
+            _insist(lambda: outcomes.step_hand_back(claim, cpu_seconds=used()), watch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that this try is over
             problem, text = _problem_of(error)
+            if watch.disk_was_short() and not problem.retryable:
+                # Tools may write half a file on a full disk, say nothing and exit with 0. Neither the file
+                # nor the wish is to blame then, and an inspection must not take the original for broken.
+                problem = Problem("disk_full")
             tracing.failed(problem.code)
             _insist(lambda: outcomes.step_fail(claim, problem, cpu_seconds=used(), log=text), watch)
 
@@ -134,8 +145,10 @@ def _perform(
         on_progress=watch.progressed,
         control=watch.control,
     )
+    crash_point("step_made")
     placed = outputs_place(artifacts=done.artifacts)
     parts = parts_keep(claim, done.parts)
+    crash_point("parts_kept" if parts else "outputs_placed")
     return lambda: outcomes.step_publish(
         claim,
         placed=placed,

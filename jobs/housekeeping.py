@@ -3,7 +3,6 @@ what the rules of retention say; counts storage by tier and keeps the count of e
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -20,11 +19,12 @@ from jobs.webhooks.sending import deliveries_purge
 from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
+from videos.crash_points import crash_point
 from videos.services.shares import visits_purge
 from videos.services.uploads import uploads_expire
 from videos.services.usage import usage_fold
 from videos.services.videos import media_sweep, videos_purge
-from videos.storage import cache_trim
+from videos.storage import cache_trim, disk_now
 
 SCRATCH_KEPT_SECONDS = 3600
 
@@ -51,6 +51,7 @@ class Cleaned:
 def clean() -> Cleaned:
     """One round; safe to repeat and to run at any time."""
     rules = site_settings()
+    crash_point("cleaning")
     return Cleaned(
         scratch_folders=scratch_sweep(),
         retired={**retention_apply(rules), "jobs": _history_retire(rules.history_days)},
@@ -74,7 +75,7 @@ def _history_retire(days: int | None) -> int:
 
 def scratch_sweep() -> int:
     """Removes folders left by workers that died, an hour after the last change."""
-    stale = workspace.steps_with_folders(untouched_since=time.time() - SCRATCH_KEPT_SECONDS)
+    stale = workspace.steps_with_folders(untouched_since=disk_now() - SCRATCH_KEPT_SECONDS)
     active = set(Step.objects.filter(id__in=stale, status=Step.Status.ACTIVE).values_list("id", flat=True))
     dead = [step_id for step_id in stale if step_id not in active]
     for step_id in dead:

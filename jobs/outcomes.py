@@ -23,6 +23,7 @@ from jobs.transitions import Locked
 from jobs.webhooks.events import event_record
 from problems import Problem
 from telemetry.metrics import STEP_DURATION
+from videos.crash_points import crash_point
 from videos.services.outputs import PlacedOutput, outputs_record, outputs_unplace
 from videos.services.videos import video_intake_fail, video_intake_succeed
 
@@ -125,6 +126,8 @@ def _step_done(
                 cpu_seconds=cpu_seconds,
                 machine=machine_of(step.worker),
             )
+        transaction.on_commit(lambda: crash_point("step_done"))
+        crash_point("step_recorded")
         return True
 
 
@@ -184,6 +187,7 @@ def step_hand_back(claim: Claim, *, cpu_seconds: float = 0) -> bool:
         held = _locked_and_held(claim)
         if held is None:
             return False
+        crash_point("before_hand_back")
         locked, step = held
         step.cpu_seconds += cpu_seconds
         locked.job.cpu_seconds += cpu_seconds

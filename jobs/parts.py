@@ -9,7 +9,6 @@ What a killed process leaves is found by the sweep.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from jobs.claiming import Claim
 from jobs.models import Job, Step
 from users.ids import public_id_is_valid
 from videos import storage
+from videos.crash_points import crash_point
 from videos.storage import sync_folder
 
 PartSizes = dict[str, int]
@@ -33,6 +33,7 @@ def parts_keep(claim: Claim, parts: Mapping[str, Path]) -> PartSizes:
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     for name, path in parts.items():
         path.replace(folder / name)
+    crash_point("parts_moved")
     for one in (folder, *folder.parents[:3]):
         sync_folder(one)
     for name in parts:
@@ -62,12 +63,13 @@ def makers_of_missing(job_id: str) -> list[Step]:
 
 def job_parts_discard(job_id: str) -> None:
     """Removes all parts of a job that has ended."""
+    crash_point("before_discard")
     _remove(_root() / job_id)
 
 
 def parts_sweep(*, untouched_seconds: float) -> int:
     """Removes what crashes left: parts of jobs that have ended, and parts no row of a live job names."""
-    before = time.time() - untouched_seconds
+    before = storage.disk_now() - untouched_seconds
     folders = [entry for entry in _entries(_root()) if public_id_is_valid("job", entry.name)]
     live = {job.id for job in Job.objects.filter(id__in=[entry.name for entry in folders], finished_at=None)}
     removed = 0

@@ -21,6 +21,7 @@ from jobs.selectors import job_get_for
 from problems import Problem
 from users.models import Priority, User
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Operation, Upload, Video
 from videos.selectors import others_held, video_get_for
 from videos.services.operations import operation_get_or_create, operation_status_set
@@ -141,6 +142,7 @@ def upload_finish(*, upload_id: str) -> Video:
         video = video_create_from_upload(upload=upload)
         if not Job.objects.filter(video=video, type=Job.INTAKE).exists():
             _intake_start(video)
+        transaction.on_commit(lambda: crash_point("video_made"))
         return video
 
 

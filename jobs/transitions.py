@@ -29,6 +29,7 @@ from jobs.webhooks.events import EventType, event_record
 from problems import Problem
 from telemetry import tracing
 from telemetry.metrics import FAILURES, JOBS_FINISHED, RETRIES
+from videos.crash_points import crash_point
 from videos.models import Operation, Video
 from videos.services.operations import operation_status_set
 
@@ -87,6 +88,7 @@ def job_create(
     for step in steps:
         step.lane = lane or step.lane
     Step.objects.bulk_create(steps)
+    crash_point("job_written")
     publish_on_commit("job.queued", job)
     _wake(Counter(str(step.lane) for step in steps if not step.needs))
     transaction.on_commit(lambda: log.info("job %s (%s) waits", job.id, job.type), robust=True)
@@ -164,6 +166,8 @@ def job_cancel(locked: Locked) -> None:
     locked.job.cancel_requested_at = locked.now
     locked.job.error_code = locked.job.error_message = ""
     _end(locked, Job.Status.CANCELLED)
+    crash_point("cancel_written")
+    transaction.on_commit(lambda: crash_point("cancelled"))
 
 
 def _end(locked: Locked, status: Job.Status) -> None:
@@ -228,6 +232,7 @@ def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelt
     resumed first.
     """
     job, now = locked
+    crash_point("before_requeue")
     paused = job.status == Job.Status.PAUSED
     if not counts:
         step.attempt -= 1

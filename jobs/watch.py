@@ -7,6 +7,7 @@ watches the clock.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import threading
@@ -31,6 +32,7 @@ from jobs.leases import Lease
 from jobs.models import SEQ_STRIDE
 from jobs.publish import publish_now
 from telemetry.metrics import LEASE_LOSSES
+from videos.storage import reserve_is_reached
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class Watch:
         self._paused_for = 0.0
         self._forecast = Forecast(None)
         self._crowd = 1
+        self._disk_was_short = False
         self._progress: Progress | None = None
         self._published: Progress | None = None
         self._written: Progress | None = None
@@ -115,6 +118,12 @@ class Watch:
         paused_at = self._paused_at
         return (time.monotonic() if paused_at is None else paused_at) - self._began_at - self._paused_for
 
+    def disk_was_short(self) -> bool:
+        """Whether at any time so far the disk had less than its reserve free."""
+        with contextlib.suppress(OSError):  # a disk that cannot be asked is no reason to drop the lease
+            self._disk_was_short = self._disk_was_short or reserve_is_reached()
+        return self._disk_was_short
+
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         try:
             while not self._over.wait(seconds) and self.reason is None:
@@ -133,6 +142,7 @@ class Watch:
 
     def _keep(self) -> None:
         asked_at = time.monotonic()
+        self.disk_was_short()
         try:
             lease = self._ask(asked_at)
         except DatabaseTrouble as error:

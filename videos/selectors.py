@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from engine import catalogue
@@ -184,7 +185,7 @@ def import_get_for(viewer: Viewer, import_id: str) -> UrlImport:
 
 def uploads_awaiting_video() -> list[str]:
     """Ids of uploads that are complete but never became a video, for the recovery to finish."""
-    before = timezone.now() - _STUCK_AFTER
+    before = Now() - _STUCK_AFTER
     stuck = Upload.objects.filter(video=None, reserved_video_id__isnull=False, updated_at__lt=before)
     return [upload.pk for upload in stuck.order_by("updated_at").only("pk")[:100]]
 

@@ -35,6 +35,7 @@ from django.conf import settings
 from engine.types.plan import MEMBERS
 from problems import Problem
 from users.ids import public_id_new
+from videos.crash_points import crash_point
 
 if TYPE_CHECKING:
     from videos.bucket import Bucket
@@ -122,6 +123,7 @@ def adopt(origin: Path, target: Path) -> None:
         os.fsync(file.fileno())
     _make_folder(target.parent)
     origin.replace(target)
+    crash_point("file_moved")
     sync_folder(target.parent)
     sync_folder(origin.parent)
     keep(target)
@@ -281,6 +283,17 @@ def room() -> tuple[int, int]:
     return shutil.disk_usage(settings.MEDIA).free, settings.DISK_RESERVE_BYTES
 
 
+def disk_now() -> float:
+    """The Unix time by the clock that stamps our files, for comparing with theirs.
+
+    That of this process may be wrong: then files would look old that another process made a moment ago.
+    """
+    folder = _folder("work")
+    _make_folder(folder)
+    os.utime(folder)
+    return folder.stat().st_mtime
+
+
 def entries(kind: str, *, untouched_since: float) -> Iterator[str]:
     """Names (ids) below `uploads`, `videos`, `outputs` or `assets` last changed before this Unix time."""
     yield from _entries_here(kind, untouched_since)
@@ -348,8 +361,10 @@ def _folder(kind: str) -> Path:
 
 
 def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that each name survives a power cut."""
     if not folder.is_dir():
-        folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        _make_folder(folder.parent)
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         sync_folder(folder.parent)
 
 

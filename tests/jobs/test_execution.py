@@ -171,6 +171,44 @@ def test_a_full_disk_waits_and_does_not_count(video: Video, submit: Submit) -> N
     assert Job.objects.get().status == Job.Status.COMPLETED
 
 
+def test_a_full_disk_is_to_blame_and_not_the_result(video: Video, submit: Submit, settings: Settings) -> None:
+    submit(video)
+    taken = claim()
+    source_path(video.id).write_bytes(b"what a full disk left")
+    settings.DISK_RESERVE_BYTES = 2**60
+    step_run(taken)
+    job = Job.objects.get()
+    assert (job.status, job.attempt, job.error_code) == ("queued", 0, "disk_full")
+
+
+def test_a_full_disk_costs_no_original(alice: User, clip: Clip, settings: Settings) -> None:
+    video = sample_submit(viewer=alice, clip=clip.path)
+    taken = claim("short")
+    source_path(video.id).write_bytes(b"what could be read of it")
+    settings.DISK_RESERVE_BYTES = 2**60
+    step_run(taken)
+    assert Job.objects.get().status == Job.Status.QUEUED
+    assert source_path(video.id).exists()
+    video.refresh_from_db()
+    assert video.status == Video.Status.PROCESSING
+
+
+def test_postgresql_away_at_the_beginning_is_no_try(
+    video: Video, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(video)
+    taken = claim()
+
+    def away(_job: str) -> dict[str, Path]:
+        raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr(Claim, "is_alone", False)
+    monkeypatch.setattr(execution, "parts_of", away)
+    step_run(taken)
+    job = Job.objects.get()
+    assert (job.status, job.attempt) == ("queued", 0)
+
+
 def test_claims_wait_while_the_disk_is_below_its_reserve(
     alice: User, clip: Clip, video: Video, submit: Submit, settings: Settings
 ) -> None:

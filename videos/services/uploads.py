@@ -19,6 +19,7 @@ from telemetry.metrics import UPLOADED
 from users.ids import public_id_new
 from users.models import User
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Upload
 from videos.names import filename_clean, name_clean
 from videos.services.reservations import owner_locked, room_check, room_of
@@ -56,6 +57,7 @@ def upload_create(
         expires_at=timezone.now() + settings.UPLOAD_LIFETIME,
     )
     storage.upload_file_create(upload.pk)
+    crash_point("upload_created")
     return upload
 
 
@@ -120,6 +122,8 @@ def upload_advance(*, upload: Upload, from_offset: int, to_offset: int) -> Uploa
     reserve_when_complete(locked)
     locked.save(update_fields=["offset", "reserved_video_id", "expires_at", "updated_at"])
     transaction.on_commit(lambda: UPLOADED.add(to_offset - from_offset), robust=True)
+    transaction.on_commit(lambda: crash_point("offset_counted"))
+    crash_point("offset_written")
     return locked
 
 

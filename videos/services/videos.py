@@ -6,7 +6,6 @@ gone. So a crash leaves a file too many, never a row without its file; `media_sw
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -20,6 +19,7 @@ from engine.types.media import MediaInfo
 from problems import FieldError, Problem
 from users.models import User
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Asset, Output, Upload, Video
 from videos.names import name_clean, video_name
 from videos.services.duplicates import content_share
@@ -59,6 +59,7 @@ def video_create_from_upload(*, upload: Upload) -> Video:
     if locked.reserved_video_id is None:
         raise Problem("upload_offset_conflict", offset=locked.offset)
     storage.adopt_if_there(storage.upload_path(locked.pk), storage.source_path(locked.reserved_video_id))
+    crash_point("source_moved")
     video = Video.objects.create(
         pk=locked.reserved_video_id,
         owner_id=locked.owner_id,
@@ -86,6 +87,7 @@ def video_intake_succeed(
     if thumbnail is not None:
         storage.adopt(thumbnail, storage.thumbnail_path(video_id))
     content_share(video=video, sha256=sha256)
+    crash_point("video_inspected")
     picture = media.main_video
     video.status = Video.Status.READY
     video.media_info = media.model_dump(mode="json")
@@ -205,7 +207,7 @@ def media_sweep(*, untouched_for: timedelta = ORPHANS_KEPT) -> int:
     What changed lately is left alone, because its row may be about to be committed. Returns how many
     entries went.
     """
-    before = time.time() - untouched_for.total_seconds()
+    before = storage.disk_now() - untouched_for.total_seconds()
     gone = 0
     for kind, known_among, discard in (
         ("uploads", _uploads_known, storage.upload_discard),
