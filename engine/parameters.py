@@ -140,6 +140,17 @@ FileSize = Annotated[
 ]
 
 
+Score = Annotated[
+    bool,
+    Field(
+        title="Measure the quality",
+        description="Compare samples of the result with the source (VMAF) and note the figure in its report.",
+        json_schema_extra=ADVANCED,
+    ),
+]
+"""Goes into an operation that encodes the whole picture; its plan then ends with `assembly.scored`."""
+
+
 def _number_of_text(value: object) -> object:
     """Forms send numbers as text."""
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value

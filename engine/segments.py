@@ -48,6 +48,13 @@ _BY_FRAME = frozenset(
         "vflip",
         "pad",
         "drawtext",
+        "ass",
+        # A still picture laid over it, or the picture over itself: a graph with one end on each side.
+        "movie",
+        "colorchannelmixer",
+        "split",
+        "gblur",
+        "overlay",
     }
 )
 _BY_NEIGHBOURS = frozenset({"bwdif", "fps"})
@@ -83,8 +90,12 @@ def divided(plan: Plan, media: MediaInfo, machine: Machine, *, seconds: float | 
 
 
 def segment_threads(machine: Machine, unfinished: int) -> int:
-    """Threads for one segment of an encode of which so many are `unfinished`, itself among them."""
-    return max(1, machine.cores // max(1, min(machine.slots, unfinished)))
+    """Threads for one segment of an encode of which so many are `unfinished`, itself among them.
+
+    No more run at once than there are cores, however many workers there are. Cores that cannot be divided
+    evenly are rather used a little too much than left idle.
+    """
+    return max(1, round(machine.cores / max(1, min(machine.at_once, unfinished))))
 
 
 # ------------------------------------------------------------------------------------------------- the model
@@ -287,7 +298,7 @@ class _Whole:
 
 def _is_divisible(picture: StreamRecipe) -> bool:
     known = _BY_FRAME | _BY_NEIGHBOURS
-    chain = all(item.name in known and not item.takes and not item.gives for item in picture.filters)
+    chain = all(item.name in known for item in picture.filters)
     return (
         picture.action == "encode" and picture.encoder in _JOINABLE and "r" not in picture.options and chain
     )

@@ -86,6 +86,7 @@ def make(name: str, clips: Clips) -> Path:
             *sound(),
             *B_FRAMES, "-x264-params", "open-gop=1", "-c:a", "aac", "-f", "mp4",
         ],
+        "ntsc": [*picture("160x90", rate="30000/1001", seconds=3.5), *B_FRAMES, "-f", "mp4"],
         "uneven": [*picture("160x90", rate="50"), *uneven, *B_FRAMES, "-f", "mp4"],
         "ten-bit": [*small, "-c:v", "libx264", "-pix_fmt", "yuv420p10le", "-g", "12", "-f", "matroska"],
         "interlaced": [*picture("160x96"), *fields, "-f", "mp4"],
@@ -100,6 +101,7 @@ def make(name: str, clips: Clips) -> Path:
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     "b-frames": ("resize", {"width": 128}),
     "open-gop": ("convert", {"format": "mkv", "quality": "low"}),
+    "ntsc": ("convert", {"format": "mp4", "quality": "medium"}),
     "uneven": ("convert", {"format": "mp4", "quality": "medium"}),
     "ten-bit": ("convert", {"format": "mp4", "video_codec": "hevc"}),
     "interlaced": ("convert", {"format": "mov", "quality": "medium"}),
