@@ -52,7 +52,9 @@ def test_who_reaches_the_internet_starts_no_tool(compose: dict[str, Any]) -> Non
 
 
 def test_who_fetches_imports_reaches_the_internet(compose: dict[str, Any]) -> None:
-    reach = {name for name, service in compose["services"].items() if "outside" in service.get("networks", ())}
+    reach = {
+        name for name, service in compose["services"].items() if "outside" in service.get("networks", ())
+    }
     assert reach == {"edge", "uploads", "worker-outbound"}
 
 
