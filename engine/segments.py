@@ -89,15 +89,6 @@ def divided(plan: Plan, media: MediaInfo, machine: Machine, *, seconds: float | 
     return whole.divided(cuts) if cuts else plan
 
 
-def segment_threads(machine: Machine, unfinished: int) -> int:
-    """Threads for one segment of an encode of which so many are `unfinished`, itself among them.
-
-    No more run at once than there are cores, however many workers there are. Cores that cannot be divided
-    evenly are rather used a little too much than left idle.
-    """
-    return max(1, round(machine.cores / max(1, min(machine.at_once, unfinished))))
-
-
 # ------------------------------------------------------------------------------------------------- the model
 
 

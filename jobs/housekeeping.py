@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from django.conf import settings
+
 from jobs import workspace
 from jobs.figures import DAY
 from jobs.models import Step
@@ -18,9 +20,11 @@ from jobs.webhooks.sending import deliveries_purge
 from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
+from videos.services.shares import visits_purge
 from videos.services.uploads import uploads_expire
 from videos.services.usage import usage_fold
 from videos.services.videos import media_sweep, videos_purge
+from videos.storage import cache_trim
 
 SCRATCH_KEPT_SECONDS = 3600
 
@@ -35,28 +39,32 @@ class Cleaned:
     uploads: int
     videos: int
     files: int
+    cached_bytes: int
     sessions: int
     idempotency_keys: int
     storage_changes: int
     tiers_counted: int
     webhook_deliveries: int
+    share_visits: int
 
 
 def clean() -> Cleaned:
     """One round; safe to repeat and to run at any time."""
-    settings = site_settings()
+    rules = site_settings()
     return Cleaned(
         scratch_folders=scratch_sweep(),
-        retired={**retention_apply(settings), "jobs": _history_retire(settings.history_days)},
+        retired={**retention_apply(rules), "jobs": _history_retire(rules.history_days)},
         parts=parts_sweep(untouched_seconds=SCRATCH_KEPT_SECONDS),
         uploads=uploads_expire(),
-        videos=videos_purge(trashed_before=settings.trash_kept),
+        videos=videos_purge(trashed_before=rules.trash_kept),
         files=media_sweep(),
+        cached_bytes=cache_trim(most=settings.MEDIA_CACHE_BYTES),
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
         storage_changes=usage_fold(),
         tiers_counted=storage_count(),
         webhook_deliveries=deliveries_purge(),
+        share_visits=visits_purge(),
     )
 
 

@@ -13,7 +13,7 @@ from engine.control import Control
 from engine.execute import StepResult, execute
 from engine.failures import RunFailed
 from engine.intake import intake
-from engine.segments import Machine, divided, segment_threads
+from engine.segments import Machine, divided
 from engine.types.limits import Limits
 from engine.types.media import MediaInfo, VideoStream
 from engine.types.plan import Plan
@@ -256,9 +256,3 @@ def test_what_cannot_be_cut_stays_whole(type_: str, wish: dict[str, object]) -> 
         media = media.model_copy(update={"video": (stream.model_copy(update={"key_frames": None}),)})
     plan = plan_for(type_, parameters_for(type_, wish), media)
     assert divided(plan, media, TWO_CORES, seconds=5) == plan
-
-
-def test_threads_fill_the_cores_whatever_is_left() -> None:
-    assert [segment_threads(TWO_CORES, unfinished) for unfinished in (4, 2, 1)] == [1, 1, 2]
-    assert segment_threads(ONE_PLACE, 4) == 2
-    assert segment_threads(Machine(cores=16, slots=4), 10) == 4

@@ -47,7 +47,7 @@ def test_a_job_that_kills_its_workers_fails_after_the_last_try(video: Video, sub
         lose_a_worker()
         assert reconcile().leases_expired == 1
         assert Job.objects.get().attempt == attempt
-        Job.objects.update(run_after=None)
+        Step.objects.update(run_after=None)
 
     job = Job.objects.get()
     assert (job.status, job.attempt, job.error_code) == ("failed", 4, "worker_lost")
