@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from bootstrap import browser
+from bootstrap import browser, node_tests
 from bootstrap.console import SetupFailed
 
 HOME = Path(__file__).resolve().parent.parent
@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> int:
         if code := _run(name, argv, variables):
             return code
     try:
-        environment |= browser.test_environment(HOME)
+        environment |= browser.test_environment(HOME) | node_tests.test_environment(HOME)
     except SetupFailed as failure:
-        sys.stderr.write(f"\nVideoproc: no browser for the tests: {failure}\n")
+        sys.stderr.write(f"\nVideoproc: no browser or no Node.js for the tests: {failure}\n")
         return 1
     pytest = [python, "-m", "pytest"]
     if arguments:

@@ -234,6 +234,7 @@ class _Execution:
             control=self._control,
             meter=self.meter(expected, begin, end),
             fonts=self._fonts,
+            sees=self._sources.values(),
         )
         self._cpu_seconds += outcome.cpu_seconds
         self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")

@@ -16,17 +16,20 @@ import os
 import selectors
 import shlex
 import signal
-import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-from engine import sandbox
 from engine.control import Control, Stopped
 from engine.progress import ProgressMeter
+from engine.sandbox import starting
+from engine.sandbox.choice import chosen
+from engine.sandbox.process import NOT_SET_UP
+from engine.sandbox.starting import Started
+from engine.sandbox.view import scratch_of
 from engine.stages import stage
 from engine.types.limits import Limits
 
@@ -71,24 +74,26 @@ def run(
     seconds: float | None = None,
     keep_stdout: int = 1024 * 1024,
     fonts: Path | None = None,
+    sees: Iterable[Path] = (),
 ) -> Outcome:
     """Run a media tool to its end inside the sandbox.
 
-    With a `meter`, stdout is progress and the stall watchdog is on; without one the last `keep_stdout` bytes
-    of stdout are returned. `seconds` limits the wall time. `fonts` is the list of fonts to draw with. Raises
-    Stopped when `control` says so; every other ending is told in the Outcome, for `failures` to judge.
+    It sees the files its command line names after `-i` and those of `sees`; where it writes a file, `cwd` is
+    its scratch folder, and all it may write to. With a `meter`, stdout is progress and the stall watchdog is
+    on; without one the last `keep_stdout` bytes of stdout are returned. `seconds` limits the wall time.
+    `fonts` is the list of fonts to draw with. Raises Stopped when `control` says so, SandboxTooWeak where the
+    operator forbids to run it here; every other ending is told in the Outcome, for `failures` to judge.
     """
     control.checkpoint()
-    process = subprocess.Popen(  # noqa: S603 - argv is built by commands.py from numbers and our own names
-        [*sandbox.prefix(limits), *argv],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        cwd=cwd,
-        env=sandbox.environment(fonts=fonts),
-        start_new_session=True,
-    )
+    layer = chosen().layer
+    scratch = scratch_of(argv, cwd)
+    known = _no_files(scratch)
+    try:
+        process = starting.start(argv, layer=layer, cwd=cwd, limits=limits, sees=sees, fonts=fonts)
+    except OSError as error:
+        log.warning("the sandbox cannot be set up", exc_info=True)
+        told = f"sandbox: cannot be set up: {error.strerror or error}\n"
+        return Outcome(ending=Ending.EXITED, code=NOT_SET_UP, stdout=b"", log=told, cpu_seconds=0.0)
     child = _Child(
         process, limits=limits, control=control, meter=meter, seconds=seconds, keep_stdout=keep_stdout
     )
@@ -97,6 +102,10 @@ def run(
     tool = Path(argv[0]).name.partition("-")[0]
     with stage(tool, command=spoken(argv)), child:
         outcome = child.watch()
+    for path, _ in _no_files(scratch) - known:
+        # Nothing we start makes links or pipes. Others would follow them out of the sandbox, or hang on them.
+        log.error("%s left %s, which is no file, and it was removed", tool, Path(path).name)
+        Path(path).unlink(missing_ok=True)
     log.log(
         # Probes are many, short and all alike.
         logging.DEBUG if meter is None and outcome.succeeded else logging.INFO,
@@ -111,6 +120,20 @@ def run(
     return outcome
 
 
+def _no_files(folder: Path | None) -> set[tuple[str, int]]:
+    """What is neither a file nor a folder, by path and by number."""
+    found: set[tuple[str, int]] = set()
+    if folder is None or not folder.is_dir():
+        return found
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found |= _no_files(Path(entry.path))
+            elif not entry.is_file(follow_symlinks=False):
+                found.add((entry.path, entry.inode()))
+    return found
+
+
 def spoken(argv: Sequence[str]) -> str:
     """The command line for people: without the lists of what may be opened, long and always the same."""
     words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
@@ -122,7 +145,7 @@ class _Child:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        process: Started,
         *,
         limits: Limits,
         control: Control,
@@ -152,9 +175,8 @@ class _Child:
         if self._status is None:
             self._kill()
             self._reap(block=True)
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        self._process.stdout.close()
+        self._process.stderr.close()
 
     def watch(self) -> Outcome:
         """Read both pipes until the tool has ended."""
@@ -163,7 +185,6 @@ class _Child:
                 (self._process.stdout, self._take_stdout),
                 (self._process.stderr, self._stderr.add),
             ):
-                assert pipe is not None  # noqa: S101 - both were asked for as pipes
                 os.set_blocking(pipe.fileno(), False)
                 selector.register(pipe, selectors.EVENT_READ, sink)
             while selector.get_map():
@@ -238,7 +259,7 @@ class _Child:
         if pid == 0:
             return False
         self._status = os.waitstatus_to_exitcode(status)
-        self._process.returncode = self._status
+        self._process.reaped(self._status)
         self._cpu_seconds = usage.ru_utime + usage.ru_stime
         return True
 

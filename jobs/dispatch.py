@@ -26,11 +26,13 @@ WORK = "jobs.work"
 RECONCILE = "jobs.reconcile"
 _WORKERS = "jobs.workers-alive"
 DELIVER = "jobs.deliver"
+# A queue without a lane, so that workers which start media tools need no way to the internet.
+OUTBOUND = "outbound"
 
 
 class _Call(NamedTuple):
     task: str
-    lane: str
+    queue: str
     kwargs: dict[str, str]
     delay: float | None = None
 
@@ -55,14 +57,14 @@ def reconcile_soon() -> None:
 
 
 def deliver_on_commit() -> None:
-    """Lets a worker of the short lane send webhooks once the current transaction has committed."""
+    """Lets a worker that reaches the internet send webhooks once the current transaction has committed."""
     transaction.on_commit(deliver, robust=True)
 
 
 def deliver(*, count: int = 1) -> None:
     """As `deliver_on_commit`, at once, with `count` workers. Never raises and never waits for the broker."""
     for _ in range(count):
-        _outbox.put(_Call(DELIVER, Step.Lane.SHORT, {}))
+        _outbox.put(_Call(DELIVER, OUTBOUND, {}))
 
 
 def pending(lane: str) -> int:
@@ -104,7 +106,7 @@ def flush(timeout: float = 2.0) -> bool:
 
 def _send(call: _Call) -> None:
     current_app.send_task(
-        call.task, kwargs=call.kwargs, queue=str(call.lane), countdown=call.delay, ignore_result=True
+        call.task, kwargs=call.kwargs, queue=str(call.queue), countdown=call.delay, ignore_result=True
     )
 
 

@@ -8,7 +8,9 @@ import signal
 import sys
 
 from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
+from celery.worker.control import inspect_command
 
+from engine.sandbox.choice import SandboxTooWeak, chosen
 from jobs import dispatch, shutdown
 
 PR_SET_PDEATHSIG = 1
@@ -16,6 +18,18 @@ PR_SET_PDEATHSIG = 1
 
 def _before_the_pool_forks(**_: object) -> None:
     shutdown.prepare()
+    try:
+        chosen()
+    except SandboxTooWeak as error:
+        # Celery goes on after any other exception, and would take work that must not be done here.
+        raise SystemExit(str(error)) from error
+
+
+@inspect_command()  # type: ignore[untyped-decorator]  # Celery has no types
+def sandbox(state: object) -> dict[str, str]:
+    """What `/healthz` asks each worker: the layer its tools run in, and what is to be said about it."""
+    choice = chosen()
+    return {"layer": choice.layer, "warning": choice.warning}
 
 
 def _in_a_pool_child(**_: object) -> None:

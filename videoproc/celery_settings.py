@@ -13,6 +13,7 @@ result_backend = "django-db"
 imports = ("jobs.tasks", "jobs.worker_signals")
 # Only JSON is ever read: a pickle in the broker would be somebody else's code in our worker.
 accept_content = ["json"]
+worker_consumer = "videoproc.celery_consumer:Consumer"
 task_serializer = "json"
 result_serializer = "json"
 # Wake-ups have no result; the job's row is the result. Maintenance tasks switch this on themselves,

@@ -207,7 +207,7 @@ REST_FRAMEWORK = {
         "users.authentication.TokenScopePermission",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["videoproc.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "videoproc.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -287,7 +287,7 @@ UPLOAD_LIFETIME = timedelta(days=7)
 DISK_RESERVE_BYTES = env.integer("VIDEOPROC_DISK_RESERVE_MB", 512, minimum=0, maximum=10**9) * 1024**2
 # A paused job keeps its worker, and what it has done, for so long; then another job may have the place.
 PAUSE_KEEPS_WORKER_SECONDS = 60 * env.integer("VIDEOPROC_PAUSE_MINUTES", 60, minimum=0, maximum=10**5)
-# Requests to addresses that users name (webhooks) go to these ports of the public internet, and to the
+# Requests to addresses that users name (webhooks, imports) go to these ports of the internet, and to the
 # host:port that the administrator vouches for, by plain http too and in the own network.
 OUTBOUND_PORTS = [443, 8443, *env.ports("VIDEOPROC_OUTBOUND_PORTS")]
 OUTBOUND_TRUSTED = env.destinations("VIDEOPROC_OUTBOUND_TRUSTED")

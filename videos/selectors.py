@@ -21,10 +21,10 @@ from engine.types.media import MediaInfo
 from problems import FieldError, Problem
 from users.ids import public_id_is_valid
 from users.models import User
-from videos.models import Asset, Operation, Output, StorageChange, Upload, Video
+from videos.models import Asset, Operation, Output, StorageChange, Upload, UrlImport, Video
 
 Viewer = User | AnonymousUser
-_Row = TypeVar("_Row", Asset, Video, Upload, Operation, Output)
+_Row = TypeVar("_Row", Asset, Video, Upload, UrlImport, Operation, Output)
 NAMED_MAX = 1000
 # As many whose jobs or results are looked for: PostgreSQL would rather read the whole history for more.
 NAMED_FEW = 100
@@ -152,10 +152,22 @@ def upload_get_for(viewer: Viewer, upload_id: str) -> Upload:
 
 
 def uploads_unfinished_for(viewer: User) -> QuerySet[Upload]:
-    """The viewer's uploads that still miss bytes and have not expired, newest first."""
+    """The viewer's uploads that still miss bytes and have not expired, newest first; without imports."""
     return Upload.objects.filter(
-        owner=viewer, video=None, reserved_video_id=None, expires_at__gt=timezone.now()
+        owner=viewer, video=None, reserved_video_id=None, url_import=None, expires_at__gt=timezone.now()
     ).order_by("-id")
+
+
+def imports_for(viewer: Viewer) -> QuerySet[UrlImport]:
+    """The viewer's imports from web addresses, until their uploads expire; unordered."""
+    if not isinstance(viewer, User):
+        return UrlImport.objects.none()
+    return UrlImport.objects.filter(owner=viewer).select_related("upload")
+
+
+def import_get_for(viewer: Viewer, import_id: str) -> UrlImport:
+    """Raises `not_found`."""
+    return _the_one(imports_for(viewer), "imp", import_id)
 
 
 def uploads_awaiting_video() -> list[str]:

@@ -14,7 +14,7 @@ from rest_framework import serializers
 from problems import kind_for
 from users.models import User
 from users.serializers import UserSerializer
-from videos.models import Asset, Operation, Output, Upload, Video
+from videos.models import Asset, Operation, Output, Upload, UrlImport, Video
 from videos.selectors import storage_usage, videos_for
 
 API = "/api/v1"
@@ -29,7 +29,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
     hint = serializers.CharField()
 
 
-def error_of(row: Video | Operation) -> dict[str, str] | None:
+def error_of(row: Video | Operation | UrlImport) -> dict[str, str] | None:
     """The `error` member of a row that stores a code and a sentence."""
     if not row.error_code:
         return None
@@ -129,10 +129,43 @@ class VideoUpdateSerializer(serializers.Serializer[Any]):
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):
     video = serializers.CharField(source="video_id", allow_null=True, help_text="Id of the video it became")
+    kind = serializers.SerializerMethodField(help_text="whole, or of a concatenation: partial, final")
 
     class Meta:
         model = Upload
-        fields = ("id", "filename", "title", "length", "offset", "video", "created_at", "expires_at")
+        fields = ("id", "kind", "filename", "title", "length", "offset", "video", "created_at", "expires_at")
+
+    def get_kind(self, upload: Upload) -> str:
+        return "partial" if upload.is_partial else "final" if upload.is_final else "whole"
+
+
+class UrlImportSerializer(serializers.ModelSerializer[UrlImport]):
+    """How an import stands. `length` is unknown until the other side has told it."""
+
+    length = serializers.IntegerField(source="upload.length", allow_null=True)
+    offset = serializers.IntegerField(source="upload.offset", help_text="Bytes that have arrived")
+    video = serializers.CharField(
+        source="upload.video_id", allow_null=True, help_text="Id of the video it became"
+    )
+    error = serializers.SerializerMethodField()
+    expires_at = serializers.DateTimeField(source="upload.expires_at")
+
+    class Meta:
+        model = UrlImport
+        fields = (
+            "id", "url", "status", "length", "offset", "attempt", "error", "video", "created_at",
+            "expires_at",
+        )  # fmt: skip
+
+    @extend_schema_field(ErrorSerializer(allow_null=True))
+    def get_error(self, row: UrlImport) -> dict[str, str] | None:
+        """Of an import that waits: why its last try failed."""
+        return error_of(row)
+
+
+class UrlImportRequestSerializer(serializers.Serializer[Any]):
+    url = serializers.CharField(max_length=2000)
+    name = serializers.CharField(max_length=255, required=False, allow_blank=True, default="")
 
 
 class CatalogueEntrySerializer(serializers.Serializer[Any]):

@@ -14,6 +14,8 @@ Names come from ids alone; nothing a user typed becomes part of a path.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import re
 import shutil
@@ -26,6 +28,8 @@ from django.conf import settings
 from engine.types.plan import MEMBERS
 from problems import Problem
 from users.ids import public_id_new
+
+log = logging.getLogger(__name__)
 
 _FOLDER_MODE = 0o750
 _FILE_MODE = 0o640
@@ -122,6 +126,57 @@ def adopt_if_there(origin: Path, target: Path) -> None:
         adopt(origin, target)
     elif not target.exists():
         raise Problem("source_missing")
+
+
+def source_share(origin_id: str, video_id: str) -> bool:
+    """Let a video use the file of another one with equal content, and free its own.
+
+    False, and nothing is changed, where either is not there, they differ in size, or the file system has no
+    hard links.
+    """
+    origin, target = source_path(origin_id), source_path(video_id)
+    draft = target.with_name("source.equal")
+    try:
+        if origin.stat().st_size != target.stat().st_size:
+            return False
+        draft.unlink(missing_ok=True)
+        os.link(origin, draft)
+    except OSError as error:
+        log.warning("%s cannot share its bytes with %s: %s", video_id, origin_id, error.strerror)
+        return False
+    draft.replace(target)
+    # Where both were one file already, the rename has done nothing.
+    draft.unlink(missing_ok=True)
+    sync_folder(target.parent)
+    return True
+
+
+def source_is_shared(one_id: str, other_id: str) -> bool:
+    """Whether two videos use the same bytes on the disk."""
+    try:
+        return source_path(one_id).samefile(source_path(other_id))
+    except FileNotFoundError:
+        return False
+
+
+def upload_take_over(part_id: str, upload_id: str) -> None:
+    """The file of a part becomes that of the upload, which has none of its bytes yet; costs no disk."""
+    target = upload_path(upload_id)
+    upload_path(part_id).replace(target)
+    sync_folder(target.parent)
+
+
+def copied(source: int, target: int, *, start: int, at: int, count: int) -> int:
+    """Copies bytes between open files, inside the kernel where it can; how many, and 0 at the end.
+
+    On file systems that share blocks (XFS, Btrfs) it copies none of them.
+    """
+    try:
+        return os.copy_file_range(source, target, count, start, at)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}:
+            raise
+    return os.pwrite(target, os.pread(source, min(count, 1024**2), start), at)
 
 
 def upload_discard(upload_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Pages of the library, of one video, and of uploading."""
+"""Pages of the library and of one video."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_POST, require_safe
 
 from problems import Problem
@@ -16,27 +15,10 @@ from users.viewer import viewer_of
 from videos import selectors
 from videos.forms import LibraryFilter, RenameForm
 from videos.paging import page_of
-from videos.services.uploads import upload_discard as discard
 from videos.services.videos import video_rename as rename
 from videos.services.videos import video_trash as trash
 
 PAGE_SIZE = 24
-# What the file chooser offers. The server goes by the content, never by the name.
-EXTENSIONS = (
-    ".mp4",
-    ".mov",
-    ".avi",
-    ".webm",
-    ".mkv",
-    ".flv",
-    ".ts",
-    ".mpg",
-    ".mpeg",
-    ".wmv",
-    ".3gp",
-    ".ogv",
-    ".m4v",
-)
 
 
 @login_required
@@ -98,29 +80,3 @@ def video_delete(request: HttpRequest, video_id: str) -> HttpResponse:
     trash(video=gone)
     messages.success(request, f"“{gone.name}” and its results are deleted.")
     return redirect("library")
-
-
-@login_required
-@never_cache
-@ensure_csrf_cookie
-@require_safe
-def upload(request: HttpRequest) -> HttpResponse:
-    """Where files are dropped, and what earlier visits left unfinished."""
-    viewer = viewer_of(request)
-    left = max(0, viewer.storage_bytes_limit - selectors.storage_usage(viewer))
-    context = {
-        "extensions": EXTENSIONS,
-        "storage_left": left,
-        "max_file_size": min(viewer.max_file_bytes_limit, left),
-        "unfinished": selectors.uploads_unfinished_for(viewer),
-    }
-    return render(request, "videos/upload.html", context)
-
-
-@login_required
-@require_POST
-def upload_discard(request: HttpRequest, upload_id: str) -> HttpResponse:
-    """Forget an unfinished upload and free its space."""
-    discard(upload=selectors.upload_get_for(viewer_of(request), upload_id))
-    messages.success(request, "The unfinished upload is discarded.")
-    return redirect("upload")

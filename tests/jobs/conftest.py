@@ -165,7 +165,7 @@ def start_worker(worker_environment: dict[str, str], tmp_path: Path) -> Iterator
     """Starts real Celery workers."""
     started: list[Worker] = []
 
-    def start(lanes: str = "short,encode", *, concurrency: int = 2) -> Worker:
+    def start(lanes: str = "short,encode,outbound", *, concurrency: int = 2) -> Worker:
         worker = Worker(lanes, concurrency, worker_environment, tmp_path / f"worker-{len(started)}.log")
         started.append(worker)
         worker.wait_until_ready()

@@ -26,6 +26,7 @@ from videos.models import (
     ShippedPreset,
     StorageChange,
     Upload,
+    UrlImport,
     Video,
 )
 
@@ -151,6 +152,7 @@ LEFT_OUT: Mapping[type[Model], str] = {
     SocketTicket: "lives for seconds",
     IdempotencyKey: "belongs to requests to this site",
     Upload: "is not complete; its owner sends it to the new site",
+    UrlImport: "belongs to uploads, which stay behind",
     RollupTouch: "comes with the jobs: triggers write it",
     RollupProgress: "the new site sums up all days itself",
     WebhookDelivery: "is the log of webhooks, which are made anew",

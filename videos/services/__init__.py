@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from videos.services.concatenation import final_create, part_taken, parts_left
+from videos.services.duplicates import content_share, duplicates_join
 from videos.services.imports import Ending, operation_import, video_import
 from videos.services.operations import operation_get_or_create, operation_status_set
 from videos.services.outputs import PlacedOutput, outputs_place, outputs_record, outputs_unplace
@@ -10,9 +12,11 @@ from videos.services.uploads import (
     upload_create,
     upload_discard,
     upload_length_set,
+    upload_rewind,
     upload_room,
     uploads_expire,
 )
+from videos.services.url_imports import import_create, import_retry
 from videos.services.videos import (
     media_sweep,
     video_create_from_upload,
@@ -28,6 +32,11 @@ from videos.services.videos import (
 __all__ = [
     "Ending",
     "PlacedOutput",
+    "content_share",
+    "duplicates_join",
+    "final_create",
+    "import_create",
+    "import_retry",
     "media_sweep",
     "operation_get_or_create",
     "operation_import",
@@ -35,10 +44,13 @@ __all__ = [
     "outputs_place",
     "outputs_record",
     "outputs_unplace",
+    "part_taken",
+    "parts_left",
     "upload_advance",
     "upload_create",
     "upload_discard",
     "upload_length_set",
+    "upload_rewind",
     "upload_room",
     "uploads_expire",
     "video_create_from_upload",

@@ -34,8 +34,9 @@ def upload_create(
     filename: str = "",
     title: str = "",
     metadata: Mapping[str, str] | None = None,
+    partial: bool = False,
 ) -> Upload:
-    """Start an upload of `length` bytes, or of a length still unknown.
+    """Start an upload of `length` bytes, or of a length still unknown; `partial` for a part of another.
 
     The declared length counts against the owner's quota at once, so that many empty uploads cannot
     reserve more than is there. Raises `upload_empty`, `upload_too_large`, `quota_exceeded` and
@@ -51,6 +52,7 @@ def upload_create(
         filename=filename_clean(filename),
         title=name_clean(title),
         metadata=dict(metadata or {}),
+        concat=Upload.PARTIAL if partial else "",
         expires_at=timezone.now() + settings.UPLOAD_LIFETIME,
     )
     storage.upload_file_create(upload.pk)
@@ -70,7 +72,7 @@ def upload_length_set(*, upload: Upload, length: int) -> Upload:
         raise Problem("upload_header_invalid", header="Upload-Length")
     _length_check(owner=owner, length=length, already_counted=locked.offset)
     locked.length = length
-    _reserve_when_complete(locked)
+    reserve_when_complete(locked)
     locked.save(update_fields=["length", "reserved_video_id", "updated_at"])
     return locked
 
@@ -118,9 +120,18 @@ def upload_advance(*, upload: Upload, from_offset: int, to_offset: int) -> Uploa
         raise Problem("upload_offset_conflict", offset=locked.offset)
     locked.offset = to_offset
     locked.expires_at = timezone.now() + settings.UPLOAD_LIFETIME
-    _reserve_when_complete(locked)
+    reserve_when_complete(locked)
     locked.save(update_fields=["offset", "reserved_video_id", "expires_at", "updated_at"])
     transaction.on_commit(lambda: UPLOADED.add(to_offset - from_offset), robust=True)
+    return locked
+
+
+@transaction.atomic
+def upload_rewind(*, upload: Upload) -> Upload:
+    """Forget what has arrived and how long it is: the other side has something else now."""
+    locked = _locked(upload)
+    locked.offset, locked.length = 0, None
+    locked.save(update_fields=["offset", "length", "updated_at"])
     return locked
 
 
@@ -164,8 +175,9 @@ def _locked(upload: Upload) -> Upload:
     return row
 
 
-def _reserve_when_complete(upload: Upload) -> None:
-    if upload.offset == upload.length and upload.reserved_video_id is None:
+def reserve_when_complete(upload: Upload) -> None:
+    """With the last byte comes the id of the video; the caller saves the row."""
+    if upload.is_complete and not upload.is_partial and upload.reserved_video_id is None:
         upload.reserved_video_id = public_id_new("vid")
 
 

@@ -20,6 +20,7 @@ from problems import FieldError, Problem
 from videos import storage
 from videos.models import Asset, Output, Upload, Video
 from videos.names import name_clean, video_name
+from videos.services.duplicates import content_share
 
 TRASH_KEPT = timedelta(days=7)
 ORPHANS_KEPT = timedelta(hours=1)
@@ -63,7 +64,8 @@ def video_create_from_upload(*, upload: Upload) -> Video:
 def video_intake_succeed(
     *, video_id: str, media: MediaInfo, sha256: str, thumbnail: Path | None
 ) -> Video | None:
-    """Make a video ready. The thumbnail's file moves to its place first.
+    """Make a video ready. The thumbnail's file moves to its place first. Bytes that the owner has stored
+    already are freed.
 
     Returns None, and changes nothing, if the video is gone or its intake ended already.
     """
@@ -72,6 +74,7 @@ def video_intake_succeed(
         return None
     if thumbnail is not None:
         storage.adopt(thumbnail, storage.thumbnail_path(video_id))
+    content_share(video=video, sha256=sha256)
     picture = media.main_video
     video.status = Video.Status.READY
     video.media_info = media.model_dump(mode="json")

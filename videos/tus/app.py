@@ -11,7 +11,8 @@ from django.db import DatabaseError
 
 from problems import Problem
 from telemetry import context
-from videos.tus import one_shot, protocol, small
+from videos.fetchers import Fetchers
+from videos.tus import concatenation, one_shot, protocol, small
 from videos.tus.body import Body, BodyEnded
 from videos.tus.callers import caller_of
 from videos.tus.messages import TUS_VERSION, Answer, Receive, Refusal, Request, Scope, Send, problem_answer
@@ -32,11 +33,13 @@ class TusApplication:
     """`/api/v1/uploads…`, `POST /api/v1/videos` and `POST /api/v1/assets`.
 
     `on_complete(upload_id=…)` makes the video of a complete upload and returns it. It may be called more
-    than once for the same upload and must then return the same video.
+    than once for the same upload and must then return the same video. `fetchers`, where given, live as long
+    as the server does.
     """
 
-    def __init__(self, *, on_complete: OnComplete) -> None:
+    def __init__(self, *, on_complete: OnComplete, fetchers: Fetchers | None = None) -> None:
         self._on_complete = on_complete
+        self._fetchers = fetchers
         self._turns = asyncio.Semaphore(small.AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -54,16 +57,20 @@ class TusApplication:
             event = await receive()
             if event["type"] == "lifespan.shutdown":
                 break
+            self._watched(asyncio.create_task(concatenation.resume()))
+            if self._fetchers is not None:
+                self._fetchers.start()
             await send({"type": "lifespan.startup.complete"})
+        if self._fetchers is not None:
+            fetchers = asyncio.to_thread(self._fetchers.stop, seconds=LAST_WORDS)
+            self._watched(asyncio.create_task(fetchers))
         if self._running:
             await asyncio.wait(self._running, timeout=LAST_WORDS)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, request: Request, body: Body, send: Send) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        if task := asyncio.current_task():
+            self._watched(task)
         try:
             answer = await self._answer(request, body)
         except BodyEnded as ended:
@@ -71,6 +78,10 @@ class TusApplication:
                 return
             answer = problem_answer(Problem("request_timeout"), request)
         await answer.send(send, request)
+
+    def _watched(self, task: asyncio.Task[None]) -> None:
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _answer(self, request: Request, body: Body) -> Answer:
         try:
@@ -109,11 +120,13 @@ class TusApplication:
         raise Problem("not_found")
 
     async def _uploads(self, request: Request, body: Body) -> Answer:
-        _method_check(request, {"OPTIONS", "POST"})
+        _method_check(request, {"OPTIONS", "GET", "POST"})
         if request.method == "OPTIONS":
             return protocol.options(request)
         caller = await in_database(caller_of, request)
         context.tell(user_id=caller.pk)
+        if request.method == "GET":
+            return await in_database(protocol.unfinished, request, caller)
         _version_check(request)
         return await protocol.create(request, body, caller, self._on_complete)
 

@@ -189,14 +189,15 @@ async def silent_writer_yields(upload_id: str) -> None:
 
 
 async def _lock(upload_id: str, descriptor: int) -> None:
-    if _try_lock(descriptor):
+    if lock_try(descriptor):
         return
     await silent_writer_yields(upload_id)
-    if not _try_lock(descriptor):
+    if not lock_try(descriptor):
         raise Problem("upload_locked")
 
 
-def _try_lock(descriptor: int) -> bool:
+def lock_try(descriptor: int) -> bool:
+    """Whether this open file is ours to write now; until it is closed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
