@@ -14,7 +14,10 @@ from engine.control import Control
 from engine.failures import RunFailed
 from engine.probe import probe
 from engine.storage import sha256_of, sync_file
-from engine.types import Artifact, Expectation, ExpectedStream, Limits, MediaInfo, OutputPlan
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import Expectation, ExpectedStream, OutputPlan
+from engine.types.results import Artifact
 from engine.verify import verify
 from engine.whitelist import RESULTS
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.codecs import AudioCodec, VideoCodec
 from engine.pictures import Geometry, even
-from engine.types import AudioStream, MediaInfo, VideoStream
+from engine.types.media import AudioStream, MediaInfo, VideoStream
 
 _AIM = 0.975  # of the size; encoders miss by a few percent
 _HEADER_BYTES = 3_000

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from engine import operations as operations_package
 from engine.operation import Holds, OperationType
 from engine.parameters import validated
-from engine.types import MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
 from problems import Problem
 
 

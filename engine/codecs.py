@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from engine.types import Scalar
+from engine.types.value import Scalar
 
 
 class Quality(StrEnum):
@@ -93,7 +93,7 @@ VIDEO_CODECS: Mapping[str, VideoCodec] = {
             deep="yuv420p10le", least_side=16,
         ),
         VideoCodec(
-            "vp9", "VP9", "libvpx-vp9", "crf", (38, 32, 26), 25e6, 0.05,
+            "vp9", "VP9", "libvpx-vp9", "crf", (36, 30, 24), 25e6, 0.05,
             options={"b": 0, "deadline": "good", "row-mt": 1, "tile-columns": 2},
             presets=_presets("cpu-used", 6, 5, 4, 2, 1), crf=(0, 63), deep="yuv420p10le",
         ),

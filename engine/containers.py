@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.types import Scalar
+from engine.types.value import Scalar
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.causes import CAUSES, DAMAGE
 from engine.runner import Ending, Outcome
-from engine.types import Limits
+from engine.types.limits import Limits
 from problems import Problem
 
 
@@ -28,7 +28,8 @@ class RunFailed(Problem):
 # Lower levels repeat texts out of the file, which may say anything. But an output that stays empty is no more
 # than a warning, and what is put around the tool knows no levels.
 _ERROR_LINE = re.compile(
-    r"\[(?:error|fatal|panic)\]|^\[out#\d+/\w+ @ \w+\] \[warning\]|^(?:/\S*/)?(?:setpriv|prlimit|nice): "
+    r"\[(?:error|fatal|panic)\]|^\[out#\d+/\w+ @ \w+\] \[warning\]"
+    r"|^(?:/\S*/)?(?:sandbox|setpriv|prlimit|nice): "
 )
 
 
@@ -82,6 +83,8 @@ def without_paths(text: str, *paths: Path) -> str:
     # Which names are on the lists is long and helps nobody.
     text = re.sub(r"(not on whitelist) '[^']*'", r"\1", text)
     text = re.sub(r"(?:file:)?(?:/[\w.@+-]+)+/(?=[\w.@+-])", "", text)
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text  # nearly always, and looking at each character takes long
     return "".join(char for char in text if char in "\n\t" or char.isprintable())
 
 

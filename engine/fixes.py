@@ -12,7 +12,8 @@ from pydantic import Field
 
 from engine.catalogue import operation_for, operations, others_for, parameters_for, plan_for
 from engine.pictures import even
-from engine.types import MediaInfo, Value
+from engine.types.media import MediaInfo
+from engine.types.value import Value
 from problems import Problem
 
 _COPYING = frozenset(

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from engine import commands, runner
 from engine.control import Control
-from engine.types import Limits, Origin
+from engine.types.limits import Limits
+from engine.types.plan import Origin
 from engine.whitelist import UPLOADS, Reading
 
 # Of 255. Between the two a picture is neither: tone mapping and watermarks change what is dark.

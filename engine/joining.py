@@ -1,8 +1,9 @@
 """Are pieces of a picture one picture? Looked at before they are joined, and in the file made of them.
 
-Joined pieces are right when every frame of every piece is in the result at its own time, each piece begins
-with the very frame it was cut at, nothing the source shows between two pieces is missing, and all of it
-decodes.
+Joined pieces are right when every frame of every piece is in the result, coded as it was and at its own time,
+each piece begins with the very frame it was cut at, nothing the source shows between two pieces is missing,
+and what lies around each join decodes. Away from the joins the result is the pieces, byte for byte: there it
+decodes as they do.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from engine.binaries import ffprobe_path
 from engine.control import Control
 from engine.failures import RunFailed, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
-from engine.types import Check, Input, Limits
+from engine.runner import Outcome
+from engine.types.limits import Limits
+from engine.types.recipes import Input
+from engine.types.results import Check
 from engine.whitelist import RESULTS, UPLOADS, Reading
 
 # Times are rounded to milliseconds in some containers.
@@ -27,15 +31,24 @@ _ROUNDED = 0.0011
 # Frames on each side of a cut that tell how far apart they usually are there.
 _NEAR = 20
 _UNKNOWN_GAP = 0.05
+# Long enough for the last frame of any file.
+_TO_THE_END = 3600.0
 _ANSWER_BYTES = 128 * 1024**2
+# Frames on each side of a join that are counted as they are decoded; decoding begins at a key frame before.
+_AROUND = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece: when its frames are shown, in order, and a name for its decoder's settings."""
+    """One piece: when its frames are shown, in order, and a name for its decoder's settings.
+
+    `coded` has a checksum of each frame's bytes in stored order, `zero` is where its clock begins.
+    """
 
     times: tuple[float, ...]
     settings: str
+    coded: tuple[str, ...] = ()
+    zero: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +73,8 @@ def joined(
 ) -> Join:
     """Look at the pieces. Raises RunFailed("parts_do_not_join") when they are not one picture, and Stopped.
 
-    `source` is asked where nothing is shown for long around a cut; it keeps its own clock.
+    `source`, which keeps its own clock, is asked where nothing is shown for long around a cut. Without one
+    the pieces are whole videos, of which nothing can be missing there.
     """
     pieces = tuple(_piece(work_dir / name, RESULTS, limits=limits, control=control) for name in item.parts)
     for name, piece in zip(item.parts, pieces, strict=True):
@@ -79,39 +93,109 @@ def joined(
         if abs(first - cut) > 0.6 * min(near) + _ROUNDED:
             raise RunFailed("parts_do_not_join", reason=f"{name} begins at {first:.3f} instead of {cut:.3f}.")
         still = first - last > 1.5 * max(near)
-        if still and (source is None or _shows(source, last + 0.6 * min(near), cut, limits, control)):
+        if still and source is not None and _shows(source, last + 0.6 * min(near), cut, limits, control):
             raise RunFailed("parts_do_not_join", reason=f"Frames before {name} are missing.")
     return join
 
 
 def check_join(
-    path: Path, join: Join, *, limits: Limits, control: Control
+    path: Path, join: Join, *, decoded_whole: bool, limits: Limits, control: Control
 ) -> tuple[tuple[Check, ...], float, str]:
-    """Decode the whole picture of the result and compare its frames with the pieces.
+    """Compare the frames of the result with those of the pieces, and decode what lies around the joins.
 
-    Returns the report, CPU seconds, and what the decoder said. Raises RunFailed and Stopped.
+    `decoded_whole` says that all of it has been decoded already: pieces that were not made here may be right
+    and still not be decodable from any place on. Returns the report, CPU seconds, and what the decoder said.
+    Raises RunFailed and Stopped.
     """
     result = _piece(path, RESULTS, limits=limits, control=control)
-    meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
-    argv = commands.decode_pictures_argv(path, reading=RESULTS, limits=limits)
-    outcome = runner.run(argv, cwd=path.parent, limits=limits, control=control, meter=meter)
-    log = without_paths(outcome.log, path.parent)
-    errors = log.count("[error]") + log.count("[fatal]") + (0 if outcome.succeeded else 1)
     wanted = join.times
     apart = [abs(one - other) for one, other in zip(wanted, result.times, strict=False)]
     furthest = max(apart, default=0.0)
     even = all(before < after for before, after in pairwise(result.times))
-    report = (
-        _check("decodes from beginning to end", "without errors", f"{errors} errors", passed=not errors),
-        _check("frames", len(wanted), meter.position[1], passed=len(wanted) == meter.position[1]),
+    same = len(wanted) == len(result.times)
+    coded = [checksum for piece in join.pieces for checksum in piece.coded]
+    changed = sum(one != other for one, other in zip_longest(coded, result.coded))
+    report = [
+        _check("frames", len(wanted), len(result.times), passed=same),
+        _check("coded frames", "as in the pieces", f"{changed} of them changed", passed=not changed),
         _check(
             f"times of frames over {len(join.pieces) - 1} joins",
             "as in the pieces",
             f"{furthest * 1000:.1f} ms apart at most" if even else "not in order",
-            passed=even and len(wanted) == len(result.times) and furthest <= _ROUNDED,
+            passed=even and same and furthest <= _ROUNDED,
         ),
+    ]
+    decoded = _Decoded()
+    if not decoded_whole and all(check.passed for check in report):
+        for number in range(1, len(join.pieces)):
+            around = _window(result, sum(len(piece.times) for piece in join.pieces[:number]))
+            decoded += _decode(path, around, limits=limits, control=control)
+        report.append(
+            _check("decodes around the joins", "without errors", decoded.words, passed=decoded.is_right)
+        )
+    return tuple(report), decoded.cpu_seconds, decoded.log
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A part of a file between two of its frames, in seconds from its beginning, and the frames in it."""
+
+    start: float
+    length: float
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What decoding windows has shown, added up."""
+
+    wanted: int = 0
+    frames: int = 0
+    errors: int = 0
+    cpu_seconds: float = 0.0
+    log: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        return not self.errors and self.frames == self.wanted
+
+    @property
+    def words(self) -> str:
+        return f"{self.frames} of {self.wanted} frames, {self.errors} errors"
+
+    def __add__(self, other: _Decoded) -> _Decoded:
+        return _Decoded(
+            self.wanted + other.wanted,
+            self.frames + other.frames,
+            self.errors + other.errors,
+            self.cpu_seconds + other.cpu_seconds,
+            self.log + other.log,
+        )
+
+
+def _window(result: Piece, join: int) -> _Window:
+    """Some frames on each side of the frame at the index `join`.
+
+    The tool counts a length from where it begins to read, and once more from the first frame that is shown:
+    the end lies after the last frame and before the next by either.
+    """
+    times = result.times
+    first, end = max(0, join - _AROUND), min(len(times), join + _AROUND)
+    after = times[end] - times[end - 1] if end < len(times) else _TO_THE_END
+    early = min(times[first] - times[first - 1], after) / 4 if first else 0.0
+    length = times[end - 1] - times[first] + (early + after) / 2
+    return _Window(max(0.0, times[first] - early - result.zero), length, end - first)
+
+
+def _decode(path: Path, window: _Window, *, limits: Limits, control: Control) -> _Decoded:
+    meter = ProgressMeter(window.length, ProgressReporter(lambda _: None))
+    argv = commands.decode_pictures_argv(
+        path, reading=RESULTS, limits=limits, start=window.start, length=window.length
     )
-    return report, outcome.cpu_seconds, log
+    outcome = runner.run(argv, cwd=path.parent, limits=limits, control=control, meter=meter)
+    log = without_paths(outcome.log, path.parent)
+    errors = log.count("[error]") + log.count("[fatal]") + (0 if outcome.succeeded else 1)
+    return _Decoded(window.frames, meter.position[1], errors, outcome.cpu_seconds, log)
 
 
 def _check(name: str, expected: object, actual: object, *, passed: bool) -> Check:
@@ -124,33 +208,46 @@ def _gaps(times: Sequence[float]) -> list[float]:
 
 def _shows(source: Path, after: float, cut: float, limits: Limits, control: Control) -> bool:
     """Whether the source has a frame between the two moments of its timeline, the cut's own not counted."""
-    answer = _ask(source, UPLOADS, ["-show_entries", "format=start_time"], limits, control)
+    answer = _json(source, ["-show_entries", "format=start_time"], limits, control)
     zero = float(answer.get("format", {}).get("start_time") or 0.0)
     entries = ["-read_intervals", f"{max(0.0, after + zero - 1):.3f}%{cut + zero + 1:.3f}"]
     entries += ["-show_entries", "packet=pts_time,flags"]
-    packets = _ask(source, UPLOADS, entries, limits, control).get("packets", ())
+    packets = _json(source, entries, limits, control).get("packets", ())
     shown = [
         float(item["pts_time"]) - zero for item in packets if "pts_time" in item and "D" not in item["flags"]
     ]
     return any(after < time < cut - _ROUNDED for time in shown)
 
 
+def _json(source: Path, entries: Sequence[str], limits: Limits, control: Control) -> Any:
+    return json.loads(_ask(source, UPLOADS, [*entries, "-print_format", "json=c=1"], limits, control).stdout)
+
+
 def _piece(path: Path, reading: Reading, *, limits: Limits, control: Control) -> Piece:
-    entries = ["-show_data_hash", "sha256", "-show_entries", "stream=extradata_hash:packet=pts_time"]
-    answer = _ask(path, reading, entries, limits, control)
-    times = sorted(float(packet["pts_time"]) for packet in answer.get("packets", ()) if "pts_time" in packet)
-    streams = answer.get("streams") or [{}]
-    return Piece(tuple(times), str(streams[0].get("extradata_hash")))
+    entries = ["-show_data_hash", "CRC32", "-show_entries"]
+    entries += ["format=start_time:stream=extradata_hash:packet=pts_time,data_hash", "-print_format", "csv"]
+    times: list[float] = []
+    coded: list[str] = []
+    settings, zero = "", 0.0
+    for line in _ask(path, reading, entries, limits, control).stdout.decode("ascii", "replace").split():
+        kind, *values = line.split(",")
+        if kind == "packet":
+            coded.append(values[-1])
+            times += [float(values[0])] if values[0] != "N/A" else []
+        elif kind == "stream":
+            settings = ",".join(values)
+        elif kind == "format":
+            zero = float(values[0]) if values[0] != "N/A" else 0.0
+    return Piece(tuple(sorted(times)), settings, tuple(coded), zero)
 
 
-def _ask(path: Path, reading: Reading, entries: Sequence[str], limits: Limits, control: Control) -> Any:
+def _ask(path: Path, reading: Reading, entries: Sequence[str], limits: Limits, control: Control) -> Outcome:
     argv = [
         str(ffprobe_path()), "-hide_banner", "-loglevel", "level+error",
         *reading.arguments(limits),
         "-threads", str(limits.threads),
         "-select_streams", "v:0",
         *entries,
-        "-print_format", "json=c=1",
         "-i", f"file:{path.absolute()}",
     ]  # fmt: skip
     outcome = runner.run(
@@ -161,8 +258,7 @@ def _ask(path: Path, reading: Reading, entries: Sequence[str], limits: Limits, c
         seconds=10 * limits.probe_seconds,
         keep_stdout=_ANSWER_BYTES,
     )
-    try:
-        return json.loads(outcome.stdout)
-    except ValueError as error:
+    if not outcome.succeeded:
         log = without_paths(outcome.log, path.parent)
-        raise RunFailed("parts_do_not_join", reason=f"{path.name} cannot be read.", log=log) from error
+        raise RunFailed("parts_do_not_join", reason=f"{path.name} cannot be read.", log=log)
+    return outcome

@@ -12,7 +12,9 @@ from engine import commands, runner
 from engine.control import Control
 from engine.failures import failure_of, without_paths
 from engine.progress import ProgressMeter
-from engine.types import Filter, Limits, Scalar
+from engine.types.limits import Limits
+from engine.types.recipes import Filter
+from engine.types.value import Scalar
 from engine.whitelist import Reading
 
 FILTER = "loudnorm"

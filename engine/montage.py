@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.ranges import Range
-from engine.types import Filter, MediaInfo
+from engine.types.media import MediaInfo
+from engine.types.recipes import Filter
 
 # Nearer cuts than this leave nothing that could be seen.
 _SHORTEST = 0.04

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.plan import Part
-from engine.types import Filter, Scalar, VideoStream
+from engine.types.media import VideoStream
+from engine.types.recipes import Filter
+from engine.types.value import Scalar
 
 _HIGH_DEFINITION = 720
 # By the pixels of the video: those of a picture with alpha, and what the filter calls the pair.

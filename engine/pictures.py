@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from engine.types import Filter, Scalar, VideoStream
+from engine.types.media import VideoStream
+from engine.types.recipes import Filter
+from engine.types.value import Scalar
 
 _RATE_SLACK = 0.01
 _PAPER_WHITE = {"smpte2084": 0.58, "arib-std-b67": 0.75}  # shares of full signal

@@ -13,17 +13,10 @@ from fractions import Fraction
 from engine.codecs import PRESET_SPEEDS, VIDEO_CODECS, Preset, Quality, VideoCodec, label_of
 from engine.containers import Container
 from engine.pictures import Geometry, capped_rate, encodable, fewer_frames, frame_rate_text, natural
-from engine.types import (
-    AudioStream,
-    Expectation,
-    ExpectedStream,
-    Filter,
-    MediaInfo,
-    Scalar,
-    StreamDecision,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import AudioStream, MediaInfo, VideoStream
+from engine.types.plan import Expectation, ExpectedStream, StreamDecision
+from engine.types.recipes import Filter, StreamRecipe
+from engine.types.value import Scalar
 from problems import Problem
 
 # Containers whose durations are told by their writer or guessed from both ends; others are exact.

@@ -17,7 +17,10 @@ from engine.control import Control
 from engine.failures import RunFailed
 from engine.progress import ProgressMeter
 from engine.runner import Outcome
-from engine.types import Check, Expectation, Input, Limits, Run
+from engine.types.limits import Limits
+from engine.types.plan import Expectation
+from engine.types.recipes import Input, Run
+from engine.types.results import Check
 from engine.whitelist import Reading
 
 

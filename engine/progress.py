@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from engine.types import Progress
+from engine.types.results import Progress
 
 _MIN_INTERVAL = 0.25
 

@@ -10,7 +10,7 @@ from engine.commands import generate_argv
 from engine.control import Control
 from engine.failures import failure_of, without_paths
 from engine.progress import ProgressMeter, ProgressReporter
-from engine.types import Limits
+from engine.types.limits import Limits
 
 # Colours turning round a point, drawn small because their generator is slow, with a grain that gives an
 # encoder something to do.

@@ -13,24 +13,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.codecs import VIDEO_CODECS
-from engine.types import (
-    SOURCE,
-    FileRecipe,
-    Filter,
-    Input,
-    Lane,
-    MediaInfo,
-    OutputPlan,
-    Plan,
-    Run,
-    StepPlan,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Lane, OutputPlan, Plan, StepPlan
+from engine.types.recipes import SOURCE, FileRecipe, Filter, Input, Run, StreamRecipe
 
 SEGMENT, SOUND, ASSEMBLY = "segment", "audio", "assemble"
 
 _SHORTEST, _USUAL = 10.0, 20.0  # seconds
+# Pieces for each place: some are harder than others, and of two the last one often keeps a core waiting.
+_FOR_EACH_PLACE = 3
 _MOST = 240
 # Below this much work the start of processes and the look at the join cost more than is won.
 _WORTH_CPU_SECONDS = 20.0
@@ -57,6 +48,13 @@ _BY_FRAME = frozenset(
         "vflip",
         "pad",
         "drawtext",
+        "ass",
+        # A still picture laid over it, or the picture over itself: a graph with one end on each side.
+        "movie",
+        "colorchannelmixer",
+        "split",
+        "gblur",
+        "overlay",
     }
 )
 _BY_NEIGHBOURS = frozenset({"bwdif", "fps"})
@@ -91,11 +89,6 @@ def divided(plan: Plan, media: MediaInfo, machine: Machine, *, seconds: float | 
     return whole.divided(cuts) if cuts else plan
 
 
-def segment_threads(machine: Machine, unfinished: int) -> int:
-    """Threads for one segment of an encode of which so many are `unfinished`, itself among them."""
-    return max(1, machine.cores // max(1, min(machine.slots, unfinished)))
-
-
 # ------------------------------------------------------------------------------------------------- the model
 
 
@@ -117,8 +110,11 @@ def _chosen(whole: _Whole, machine: Machine) -> tuple[float, ...]:
 
 def _count(duration: float, machine: Machine) -> int:
     """How many segments: as many for each place, and neither too short nor too many."""
-    rounds = max(1, round(duration / (machine.at_once * _USUAL)))
-    return max(1, min(machine.at_once * rounds, int(duration / _SHORTEST), _MOST))
+    most = int(duration / _SHORTEST)
+    if most <= machine.at_once:
+        return max(1, most)
+    rounds = max(_FOR_EACH_PLACE, round(duration / (machine.at_once * _USUAL)))
+    return min(machine.at_once * min(rounds, most // machine.at_once), _MOST)
 
 
 def _cuts(key_frames: Sequence[float], duration: float, length: float) -> tuple[float, ...]:
@@ -293,7 +289,7 @@ class _Whole:
 
 def _is_divisible(picture: StreamRecipe) -> bool:
     known = _BY_FRAME | _BY_NEIGHBOURS
-    chain = all(item.name in known and not item.takes and not item.gives for item in picture.filters)
+    chain = all(item.name in known for item in picture.filters)
     return (
         picture.action == "encode" and picture.encoder in _JOINABLE and "r" not in picture.options and chain
     )

@@ -18,7 +18,8 @@ from engine.decoding import decode, decode_words
 from engine.failures import explained
 from engine.probe import probe
 from engine.storage import sha256_of
-from engine.types import Limits, MediaInfo, VideoStream
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo, VideoStream
 from engine.whitelist import PICTURES, WORDS
 from engine.words import cues_of, srt_of
 from problems import Problem

@@ -6,20 +6,10 @@ from engine.assembly import output_plan
 from engine.containers import PICTURE_CONTAINERS
 from engine.pictures import Geometry, encodable
 from engine.tracks import dropped_sound, dropped_subtitle, leftovers
-from engine.types import (
-    Expectation,
-    ExpectedStream,
-    FileRecipe,
-    Filter,
-    Input,
-    MediaInfo,
-    OutputPlan,
-    Run,
-    Scalar,
-    StreamDecision,
-    StreamRecipe,
-    VideoStream,
-)
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Expectation, ExpectedStream, OutputPlan, StreamDecision
+from engine.types.recipes import FileRecipe, Filter, Input, Run, StreamRecipe
+from engine.types.value import Scalar
 
 ENCODERS: dict[str, tuple[str, str, dict[str, Scalar]]] = {
     # container: encoder, pixel format, options. JPEG is full range by its standard.

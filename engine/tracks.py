@@ -7,17 +7,10 @@ from dataclasses import dataclass
 from engine.codecs import AUDIO_CODECS, AudioCodec, label_of
 from engine.containers import Container
 from engine.plan import Part
-from engine.types import (
-    AudioStream,
-    ExpectedStream,
-    Filter,
-    MediaInfo,
-    Scalar,
-    StreamDecision,
-    StreamRecipe,
-    SubtitleStream,
-    VideoStream,
-)
+from engine.types.media import AudioStream, MediaInfo, SubtitleStream, VideoStream
+from engine.types.plan import ExpectedStream, StreamDecision
+from engine.types.recipes import Filter, StreamRecipe
+from engine.types.value import Scalar
 
 _LEAST_MP3_RATE = 16_000
 _LATE = 0.02  # seconds

@@ -17,18 +17,10 @@ from engine.glance import compare
 from engine.loudness import measure_loudness
 from engine.probe import probe, read_tail
 from engine.progress import ProgressMeter, ProgressReporter
-from engine.types import (
-    AudioStream,
-    Check,
-    Expectation,
-    ExpectedStream,
-    Limits,
-    MediaInfo,
-    OutputPlan,
-    SubtitleStream,
-    Verification,
-    VideoStream,
-)
+from engine.types.limits import Limits
+from engine.types.media import AudioStream, MediaInfo, SubtitleStream, VideoStream
+from engine.types.plan import Expectation, ExpectedStream, OutputPlan
+from engine.types.results import Check, Verification
 from engine.webp import read_animation
 from engine.whitelist import PICTURES, RESULTS, WORDS, Reading
 from engine.words import cues_of
@@ -38,8 +30,8 @@ _LOUDNESS_SLACK = 2.0  # a track with few and high peaks cannot be met exactly
 _PEAK_SLACK = 1.5  # lossy codecs move peaks, and the filter keeps a little below its limit
 _SIZE_SLACK = 1  # rounding of pixels that are not square
 
-# ffprobe guesses the length of these from their bit rate; only reading them through tells.
-_MEASURED = frozenset({"aac", "mp3"})
+# ffprobe guesses the length of some from their bit rate, and of AVI tells that of the picture: they are read.
+_MEASURED = frozenset({"aac", "mp3", "avi"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs import selectors, services, steering
+from jobs.eta import queue_end
+from jobs.events import queue_state
 from jobs.filters import JobFilter
 from jobs.models import Job
 from jobs.selectors import OperationWithJob
 from jobs.serializers import (
     CancelledSerializer,
+    JobMoveSerializer,
     JobSerializer,
     OperationCreateSerializer,
     OperationSerializer,
     PlanSerializer,
+    QueueSerializer,
     SocketTicketSerializer,
     operations_as_json,
 )
@@ -146,6 +150,13 @@ class JobLogView(APIView):
         )
 
 
+class QueueView(APIView):
+    @extend_schema(operation_id="get_queue", responses=QueueSerializer)
+    def get(self, request: Request) -> Response:
+        """How much work the whole site has, and when it is expected to be done."""
+        return Response(queue_state(queue_end()))
+
+
 class JobCancelView(APIView):
     @extend_schema(operation_id="cancel_job", request=None, responses=JobSerializer)
     def post(self, request: Request, job_id: str) -> Response:
@@ -172,6 +183,20 @@ class JobBumpView(APIView):
     def post(self, request: Request, job_id: str) -> Response:
         """Put a waiting job before your others of the same priority. Nobody else's job moves."""
         return _job(steering.job_bump(viewer=viewer_of(request), job_id=job_id))
+
+
+class JobMoveView(APIView):
+    @extend_schema(operation_id="move_job", request=JobMoveSerializer, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """Put a waiting job right before or after another of yours that waits in the same line. Nobody else's
+        job moves."""
+        body = JobMoveSerializer(data=_object(request))
+        body.is_valid(raise_exception=True)
+        ((side, beside),) = body.validated_data.items()
+        moved = steering.job_reorder(
+            viewer=viewer_of(request), job_id=job_id, beside=beside, before=side == "before"
+        )
+        return _job(moved)
 
 
 class JobsCancelView(APIView):
@@ -215,10 +240,14 @@ def _operations(found: list[OperationWithJob], request: Request) -> list[dict[st
     return operations_as_json(found, states=by_id, context={"request": request})
 
 
-def _body(request: Request) -> OperationCreateSerializer:
+def _object(request: Request) -> dict[str, Any]:
     if not isinstance(request.data, dict):
         raise Problem("malformed_body", reason="a JSON object is expected")
-    body = OperationCreateSerializer(data=request.data)
+    return request.data
+
+
+def _body(request: Request) -> OperationCreateSerializer:
+    body = OperationCreateSerializer(data=_object(request))
     body.is_valid(raise_exception=True)
     return body
 

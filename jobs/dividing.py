@@ -8,7 +8,8 @@ from django.conf import settings
 
 from engine import segments
 from engine.segments import Machine
-from engine.types import MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
 
 
 def machine() -> Machine:

@@ -21,7 +21,7 @@ from engine.containers import (
     VIDEO_CONTAINERS,
     WORDS_CONTAINERS,
 )
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from jobs.models import Job
 from jobs.pickers import Offers, picker, upload_name, uploads_in
 

@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, reswap, retarget, trigger_client_event
 
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from jobs import selectors, services, steering
 from jobs.forms import JobsFilter, OperationForm
 from jobs.models import Job

@@ -87,7 +87,9 @@ def _more(found: Sequence[Model], size: int, names: Sequence[str]) -> str | None
 
 
 def _token(row: Model, names: Sequence[str]) -> str:
-    text = json.dumps([getattr(row, name) for name in names], ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(
+        [getattr(row, name) for name in names], ensure_ascii=False, separators=(",", ":"), default=str
+    )
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 
 _PICTURE = {
     "mp4": frozenset({"h264", "av1", "vp9"}),

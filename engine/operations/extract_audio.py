@@ -24,7 +24,8 @@ from engine.tracks import (
     dropped_video,
     leftovers,
 )
-from engine.types import AudioStream, MediaInfo, Plan
+from engine.types.media import AudioStream, MediaInfo
+from engine.types.plan import Plan
 from problems import Problem
 
 

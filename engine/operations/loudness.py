@@ -13,7 +13,9 @@ from engine.operation import OperationType
 from engine.parameters import Parameters
 from engine.plan import main_video, video_copied, video_encoded, video_obstacle
 from engine.tracks import audio_parts
-from engine.types import Filter, MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import Filter
 from problems import Problem
 
 _HIGHEST_RATE = 48_000

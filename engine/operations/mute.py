@@ -8,7 +8,8 @@ from engine.operation import OperationType
 from engine.parameters import Parameters
 from engine.plan import main_video, video_copied, video_encoded, video_obstacle
 from engine.tracks import dropped_sound
-from engine.types import MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
 from problems import Problem
 
 

@@ -13,7 +13,9 @@ from engine.parameters import Parameters
 from engine.pictures import frame_rate_text, natural
 from engine.plan import main_video, video_encoded
 from engine.tracks import audio_parts, dropped_sound, dropped_subtitle
-from engine.types import Filter, MediaInfo, Plan, VideoStream
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Plan
+from engine.types.recipes import Filter
 from problems import Problem
 
 # All frames wait in memory until the last has come, at 1.5 bytes a pixel, or twice that beyond 8 bits.

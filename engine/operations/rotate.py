@@ -15,7 +15,9 @@ from engine.operation import OperationType
 from engine.parameters import Parameters
 from engine.pictures import natural
 from engine.plan import main_video, video_encoded
-from engine.types import Filter, MediaInfo, Plan
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import Filter
 
 
 class Flip(StrEnum):

@@ -13,7 +13,10 @@ from engine.parameters import Parameters
 from engine.pictures import frame_rate_text
 from engine.plan import main_video, video_encoded
 from engine.tracks import audio_parts, dropped_subtitle
-from engine.types import AudioStream, Filter, MediaInfo, Plan, Scalar, VideoStream
+from engine.types.media import AudioStream, MediaInfo, VideoStream
+from engine.types.plan import Plan
+from engine.types.recipes import Filter
+from engine.types.value import Scalar
 from problems import Problem
 
 _SAME = 1e-6

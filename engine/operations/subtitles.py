@@ -20,21 +20,9 @@ from engine.parameters import ADVANCED, SUBTITLES, WHOLE, AssetId, Parameters
 from engine.pictures import natural, paper_white
 from engine.plan import Part, main_video, video_copied, video_encoded, video_obstacle
 from engine.tracks import dropped_sound, dropped_subtitle, dropped_video, leftovers, subtitle_parts
-from engine.types import (
-    SOURCE,
-    Expectation,
-    ExpectedStream,
-    FileRecipe,
-    Filter,
-    Input,
-    Lettering,
-    MediaInfo,
-    Plan,
-    Run,
-    StreamDecision,
-    StreamRecipe,
-    SubtitleStream,
-)
+from engine.types.media import MediaInfo, SubtitleStream
+from engine.types.plan import Expectation, ExpectedStream, Plan, StreamDecision
+from engine.types.recipes import SOURCE, FileRecipe, Filter, Input, Lettering, Run, StreamRecipe
 from problems import Problem
 
 _DRAWN, _ADDED = "words.ass", "words.srt"

@@ -18,7 +18,10 @@ from engine.parameters import ADVANCED, PICTURES, WHOLE, AssetId, Colour, Parame
 from engine.pictures import natural, paper_white
 from engine.plan import Part, main_video, video_encoded
 from engine.ranges import clock, range_of
-from engine.types import FONT, Filter, MediaInfo, Plan, Scalar, VideoStream
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.plan import Plan
+from engine.types.recipes import FONT, Filter
+from engine.types.value import Scalar
 
 _TEXT_FILE = "watermark.txt"
 _LONGEST = 120
@@ -279,5 +282,4 @@ OPERATION = OperationType(
     Parameters=WatermarkParameters,
     plan=_plan,
     others=_others,
-    others_optional=True,
 )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from engine import commands
 from engine.procedure import Bench, Findings
-from engine.types import Check, Filter, Run, StreamRecipe
+from engine.types.recipes import Filter, Run, StreamRecipe
+from engine.types.results import Check
 
 # One dark scene would pass for bars: many short looks, and nothing goes that was bright in any of them.
 _LOOKS = 12

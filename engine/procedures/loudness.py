@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.loudness import FILTER, measure_loudness
 from engine.procedure import Bench, Findings
-from engine.types import Filter, Run
+from engine.types.recipes import Filter, Run
 
 _HEARD = 0.5
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from engine import commands
 from engine.procedure import Bench, Findings
-from engine.types import Check, Run, StreamRecipe
+from engine.types.recipes import Run, StreamRecipe
+from engine.types.results import Check
 
 _SAMPLE, _TRIAL = "sample.mkv", "trial.mkv"
 _SHARE = 0.1

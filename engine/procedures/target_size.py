@@ -6,7 +6,8 @@ from pathlib import Path
 
 from engine.failures import RunFailed
 from engine.procedure import Bench, Findings
-from engine.types import Check, FileRecipe, Run, StreamRecipe
+from engine.types.recipes import FileRecipe, Run, StreamRecipe
+from engine.types.results import Check
 
 _LOG = "pass"
 _AIM = 0.97

@@ -32,7 +32,12 @@ class Clips:
         folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str) -> Path:
-        """`C1` (60 s of 1080p30 with sound), `C2` (its first 10 s), `C3` (10 minutes) or `short` (2 s)."""
+        """`C1` (60 s of 1080p30 with sound), `C2` (its first 10 s), `C3` (10 minutes) or `short` (2 s).
+
+        `C1-mkv` is C1 in Matroska.
+        """
+        if name == "C1-mkv":
+            return self._matroska()
         seconds = {"C1": 60, "C2": 10, "C3": 600, "short": 2}[name]
         path = self._folder / f"{name}.mp4"
         if not path.exists():
@@ -43,6 +48,14 @@ class Clips:
                 _ffmpeg("-stream_loop", "9", "-i", self.get("C1"), "-c", "copy", "-f", "mp4", half)
             else:
                 _ffmpeg("-i", self.get("C1"), "-t", str(seconds), *_ENCODED, half)
+            half.replace(path)
+        return path
+
+    def _matroska(self) -> Path:
+        path = self._folder / "C1.mkv"
+        if not path.exists():
+            half = path.with_suffix(".part")
+            _ffmpeg("-i", self.get("C1"), "-map", "0", "-c", "copy", "-f", "matroska", half)
             half.replace(path)
         return path
 

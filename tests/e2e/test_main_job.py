@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from engine.control import Control
 from engine.probe import probe
 from engine.samples import sample_clip
-from engine.types import Limits
+from engine.types.limits import Limits
 from engine.whitelist import RESULTS
 
 pytestmark = pytest.mark.e2e

@@ -6,14 +6,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import StepResult, execute
 from engine.probe import probe
-from engine.types import SOURCE, Limits, MediaInfo, Plan, Progress
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
+from engine.types.results import Progress
 from engine.whitelist import UPLOADS
 from tests.engine.clips import Clips
+
+# On a busy machine any test may take long.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Perform = Callable[..., StepResult]
 MakePlan = Callable[[str, Mapping[str, object], Path], Plan]

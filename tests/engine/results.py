@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.binaries import ffmpeg_path, ffprobe_path
 from engine.execute import StepResult
-from engine.types import Artifact
+from engine.types.results import Artifact
 
 
 def raw_probe(path: Path, *more: str) -> Any:

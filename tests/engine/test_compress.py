@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.catalogue import normalised, parameters_for
 from engine.execute import StepResult
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform

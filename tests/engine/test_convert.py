@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.containers import VIDEO_CONTAINERS
-from engine.types import Lane
+from engine.types.plan import Lane
 from problems import Problem
 from tests.engine.clips import Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.catalogue import operation_for, operations, parameters_for, plan_for
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from problems import Problem
 from tests.engine.test_plans import PICTURE, SOUND, media
 

@@ -9,7 +9,8 @@ import pytest
 from engine.control import Control
 from engine.decoding import measure
 from engine.intake import intake
-from engine.types import Limits, MediaInfo
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
 from engine.whitelist import RESULTS
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound

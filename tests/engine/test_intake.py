@@ -10,7 +10,8 @@ import pytest
 
 from engine.control import Control, Stopped
 from engine.intake import Intake, intake
-from engine.types import Limits, Progress
+from engine.types.limits import Limits
+from engine.types.results import Progress
 from problems import Problem
 from tests.engine.clips import CONTAINERS, H264, SECONDS, Clips, picture, sound
 

@@ -11,7 +11,10 @@ import pytest
 from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import execute
-from engine.types import SOURCE, Limits, MediaInfo, Progress
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.recipes import SOURCE
+from engine.types.results import Progress
 from problems import Problem
 from tests.engine.clips import H264, SECONDS, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform

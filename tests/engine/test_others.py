@@ -12,7 +12,11 @@ from engine.control import Control
 from engine.execute import execute
 from engine.operation import Holds
 from engine.probe import probe
-from engine.types import SOURCE, Artifact, Limits, MediaInfo, Plan
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
+from engine.types.results import Artifact
 from engine.whitelist import UPLOADS
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound

@@ -8,20 +8,9 @@ import pytest
 
 from engine.control import Control
 from engine.execute import StepResult, execute
-from engine.types import (
-    SOURCE,
-    Expectation,
-    ExpectedStream,
-    FileRecipe,
-    Input,
-    Lane,
-    Limits,
-    OutputPlan,
-    Plan,
-    Run,
-    StepPlan,
-    StreamRecipe,
-)
+from engine.types.limits import Limits
+from engine.types.plan import Expectation, ExpectedStream, Lane, OutputPlan, Plan, StepPlan
+from engine.types.recipes import SOURCE, FileRecipe, Input, Run, StreamRecipe
 from problems import Problem
 from tests.engine.clips import CONTAINERS, Clips, picture, sound
 

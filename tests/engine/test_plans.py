@@ -5,15 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.catalogue import parameters_for, plan_for
-from engine.types import (
-    AudioStream,
-    Lane,
-    MediaInfo,
-    OtherStream,
-    Plan,
-    SubtitleStream,
-    VideoStream,
-)
+from engine.types.media import AudioStream, MediaInfo, OtherStream, SubtitleStream, VideoStream
+from engine.types.plan import Lane, Plan
 from problems import Problem
 
 PICTURE = VideoStream(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.types import VideoStream
+from engine.types.media import VideoStream
 from problems import Problem
 from tests.engine.clips import H264, Clips
 from tests.engine.conftest import Perform

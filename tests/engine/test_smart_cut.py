@@ -12,7 +12,10 @@ from engine import avc
 from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import StepResult, execute
-from engine.types import SOURCE, Limits, MediaInfo, Plan
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
 from problems import Problem
 from tests.engine.clips import H264, Clips, ffmpeg, sound
 from tests.engine.results import frames, loudest, nearest, only, raw_probe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.types import SubtitleStream
+from engine.types.media import SubtitleStream
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform

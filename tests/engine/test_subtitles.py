@@ -13,7 +13,10 @@ from engine.execute import StepResult, execute
 from engine.operation import Holds
 from engine.probe import probe
 from engine.small_files import SmallFile, small_file_intake
-from engine.types import SOURCE, Limits, MediaInfo, Plan
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
 from engine.whitelist import UPLOADS
 from engine.words import cues_of
 from problems import Problem

@@ -10,7 +10,11 @@ from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
 from engine.execute import execute
 from engine.intake import intake
-from engine.types import SOURCE, Artifact, Limits, MediaInfo, Plan
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.plan import Plan
+from engine.types.recipes import SOURCE
+from engine.types.results import Artifact
 from problems import Problem
 from tests.engine.clips import H264, Clips, picture, sound
 from tests.engine.conftest import Perform

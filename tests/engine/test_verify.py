@@ -9,7 +9,8 @@ import pytest
 
 from engine.control import Control
 from engine.failures import RunFailed
-from engine.types import Expectation, ExpectedStream, Limits, Origin, OutputPlan
+from engine.types.limits import Limits
+from engine.types.plan import Expectation, ExpectedStream, Origin, OutputPlan
 from engine.verify import verify
 from tests.engine.clips import H264, SECONDS, Clips, picture, sound
 from tests.engine.conftest import MakePlan, Perform

@@ -12,7 +12,9 @@ from engine.control import Control
 from engine.execute import execute
 from engine.probe import probe
 from engine.small_files import SmallFile, small_file_intake
-from engine.types import SOURCE, Limits, MediaInfo, VideoStream
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo, VideoStream
+from engine.types.recipes import SOURCE
 from engine.whitelist import UPLOADS
 from problems import Problem
 from tests.engine.clips import H264, Clips, ffmpeg

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from engine.types import Plan
+from engine.types.plan import Plan
 from jobs.events import job_state
 from jobs.execution import lane_work
 from jobs.models import Job

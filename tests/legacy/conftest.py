@@ -19,7 +19,8 @@ from engine.control import Control
 from engine.execute import execute
 from engine.intake import intake
 from engine.samples import sample_clip
-from engine.types import SOURCE, Limits
+from engine.types.limits import Limits
+from engine.types.recipes import SOURCE
 from jobs import dispatch, publish
 
 PASSWORD = "secret"

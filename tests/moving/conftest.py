@@ -17,7 +17,7 @@ from django.utils import timezone
 from engine.control import Control
 from engine.intake import intake
 from engine.samples import sample_clip
-from engine.types import Limits
+from engine.types.limits import Limits
 from jobs import dispatch, publish
 from jobs.execution import lane_work
 from jobs.models import Job

@@ -11,7 +11,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from engine import catalogue
-from engine.types import AudioStream, MediaInfo, VideoStream
+from engine.types.media import AudioStream, MediaInfo, VideoStream
 from jobs.models import Job
 from users.models import User
 from videos.models import Operation, Video

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from tests.pages.conftest import MEDIA
 from users.templatetags.user_agents import browser
 from videoproc.templatetags.ui import clock, roughly, took

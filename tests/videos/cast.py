@@ -5,17 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from engine.types import (
-    MASTER,
-    MEMBERS,
-    Artifact,
-    AudioStream,
-    Check,
-    MediaInfo,
-    MemberFile,
-    Verification,
-    VideoStream,
-)
+from engine.types.media import AudioStream, MediaInfo, VideoStream
+from engine.types.plan import MASTER, MEMBERS
+from engine.types.results import Artifact, Check, MemberFile, Verification
 from users.models import User
 from videos import storage
 from videos.models import Operation, Output, Upload, Video

@@ -18,7 +18,9 @@ from engine.adoption import Claimed, adopt, examine
 from engine.control import Control
 from engine.intake import intake
 from engine.probe import probe
-from engine.types import Artifact, Limits, MediaInfo
+from engine.types.limits import Limits
+from engine.types.media import MediaInfo
+from engine.types.results import Artifact
 from engine.whitelist import UPLOADS
 from problems import Problem
 from videoproc.legacy.records import LegacyVideo

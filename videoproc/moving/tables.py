@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from django.db import connection
 from django.db.models import CASCADE, Field, ForeignKey, Model
 
-from jobs.models import Job, Rollup, RollupProgress, RollupTouch, Step
+from jobs.models import Job, Limit, Pace, Rollup, RollupProgress, RollupTouch, Step, Turn, Usage
 from jobs.site_models import SiteSettings, TierStorage
 from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
@@ -24,9 +24,13 @@ from videos.models import (
     Operation,
     Output,
     Preset,
+    Reservation,
+    ShareLink,
+    ShareVisit,
     ShippedPreset,
     StorageChange,
     Upload,
+    UrlImport,
     Video,
 )
 
@@ -109,19 +113,25 @@ TABLES = (
     Table(Operation, instead={"status": "CASE t.status WHEN 'processing' THEN 'pending' ELSE t.status END"}),
     Table(Output),
     Table(Asset),
+    # Their addresses lead to the new site once its name does.
+    Table(ShareLink),
     Table(
         Job,
         instead={
             "status": "CASE t.status WHEN 'active' THEN 'queued' ELSE t.status END",
             "progress": "CASE WHEN t.finished_at IS NULL THEN 0 ELSE t.progress END",
             "speed": "CASE WHEN t.finished_at IS NOT NULL THEN t.speed END",
-            "eta_seconds": "CASE WHEN t.finished_at IS NOT NULL THEN t.eta_seconds END",
+            **{
+                name: f"CASE WHEN t.finished_at IS NOT NULL THEN t.{name} END"
+                for name in ("eta_seconds", "eta_low", "eta_high", "eta_at")
+            },
         },
     ),
     Table(
         Step,
-        omit=frozenset({"id", "place"}),
-        order="t.place, t.job_id, t.position",
+        # Given anew in this order, which is that of their ranks: an owner's own order is kept.
+        omit=frozenset({"id", "place", "rank"}),
+        order="t.rank, t.place, t.job_id, t.position",
         instead={
             "status": f"CASE {_LIVE} WHEN 'paused' THEN 'paused' WHEN 'queued' THEN 'queued' "
             "WHEN 'active' THEN 'queued' ELSE t.status END",
@@ -144,6 +154,7 @@ TABLES = (
         restored=False,
     ),
     Table(SiteSettings),
+    Table(Limit, omit=frozenset({"id"}), order="t.tier_id NULLS FIRST, t.type"),
     Table(LegacyRecord, omit=frozenset({"id"}), order="t.kind, t.key"),
 )
 
@@ -152,10 +163,16 @@ LEFT_OUT: Mapping[type[Model], str] = {
     SocketTicket: "lives for seconds",
     IdempotencyKey: "belongs to requests to this site",
     Upload: "is not complete; its owner sends it to the new site",
+    UrlImport: "belongs to uploads, which stay behind",
     RollupTouch: "comes with the jobs: triggers write it",
     RollupProgress: "the new site sums up all days itself",
     WebhookDelivery: "is the log of webhooks, which are made anew",
     TierStorage: "is counted anew every hour",
+    ShareVisit: "is the log of visitors to this site",
+    Reservation: "is held anew when a job is asked for",
+    Turn: "is about waiting on this site",
+    Usage: "is about the processors of this site, and half of it is forgotten in an hour",
+    Pace: "is about this machine; the next one learns its own",
     HoldingChange: "comes with videos, operations and results: triggers write it",
     StorageChange: "comes with videos and results: triggers write it",
 }

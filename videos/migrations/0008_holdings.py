@@ -156,10 +156,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='video',
-            index=models.Index(condition=models.Q(('deleted_at__isnull', False)), fields=['owner'], name='video_owner_trash'),
-        ),
-        migrations.AddIndex(
-            model_name='video',
             index=django.contrib.postgres.indexes.GinIndex(models.F('owner'), django.contrib.postgres.indexes.OpClass(django.db.models.functions.text.Upper('name'), 'gin_trgm_ops'), condition=models.Q(('deleted_at', None)), name='video_owner_words'),
         ),
     ]

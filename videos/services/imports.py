@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from engine.types import MediaInfo
+from engine.types.media import MediaInfo
 from users.ids import public_id_at
 from users.models import User
 from videos import storage

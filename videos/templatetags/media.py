@@ -9,7 +9,7 @@ from typing import Any
 from django import template
 
 from engine.codecs import label_of
-from engine.types import AudioStream, MediaInfo, SubtitleStream, VideoStream
+from engine.types.media import AudioStream, MediaInfo, SubtitleStream, VideoStream
 from videos import playback
 
 register = template.Library()

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from videos.services.holdings import holdings_check
+from videos.services.reservations import reservations_check
 from videos.services.usage import usage_check
 
 
@@ -23,7 +24,10 @@ class Command(BaseCommand):
             self.stdout.write(f"{one.owner_id}: {one.bytes:+} bytes")
         for owner_id in holdings:
             self.stdout.write(f"{owner_id}: the numbers of videos, operations or results")
+        stale = reservations_check(repair=repair)
+        if stale:
+            self.stdout.write(f"{stale} operations hold room although they have ended.")
         wrong = len({one.owner_id for one in sizes}.union(holdings))
-        if wrong and not repair:
+        if (wrong or stale) and not repair:
             raise CommandError(f"{wrong} users differ. --repair puts them right.")
         self.stdout.write(f"{wrong} users were put right." if wrong else "All users are right.")

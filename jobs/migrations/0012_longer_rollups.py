@@ -50,7 +50,7 @@ QUARTERS = _longer('quarter', 'month', 'true', "date_trunc('quarter', start)::da
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('jobs', '0010_history_days'),
+        ('jobs', '0011_fair_queue'),
     ]
 
     operations = [
