@@ -21,15 +21,17 @@ from videoproc.legacy.models import LegacyRecord
 from videoproc.legacy.tree import ImportRefused
 from videos import storage
 from videos.models import Operation, Output, Video
+from videos.reservation_models import Reservation
 
 OnProgress = Callable[[str, int, int], None]
-# Traces of signing in, which change nothing.
+# Traces of signing in, which change nothing, and what is held for operations, which are looked at themselves.
 _PASSING: Mapping[type[Model], Q] = {
     UserSession: Q(),
     SocketTicket: Q(),
     IdempotencyKey: Q(),
     EmailAddress: Q(),
     ApiToken: Q(name=LOGIN_TOKEN_NAME),
+    Reservation: Q(),
 }
 _NEEDED = (CASCADE, PROTECT, RESTRICT)
 _BATCH = 200
@@ -232,7 +234,7 @@ def _used(video: Video | None, operations: list[str], jobs: list[str], outputs: 
         return "work was asked for since"
     return (
         _more(Video, [video.pk], {Operation: Q(pk__in=operations)})
-        or _more(Operation, operations, {Output: Q(pk__in=outputs)})
+        or _more(Operation, operations, {Output: Q(pk__in=outputs), Reservation: Q()})
         or _more(Output, outputs, {})
     )
 
