@@ -227,15 +227,18 @@ class _Execution:
     def start(self, argv: Sequence[str], expected: float, begin: float, end: float) -> Outcome:
         """Start a tool in the working directory. Raises RunFailed and Stopped."""
         started = time.monotonic()
-        outcome = runner.run(
-            argv,
-            cwd=self._work_dir,
-            limits=self._limits,
-            control=self._control,
-            meter=self.meter(expected, begin, end),
-            fonts=self._fonts,
-            sees=self._sources.values(),
-        )
+        try:
+            outcome = runner.run(
+                argv,
+                cwd=self._work_dir,
+                limits=self._limits,
+                control=self._control,
+                meter=self.meter(expected, begin, end),
+                fonts=self._fonts,
+                sees=self._sources.values(),
+            )
+        except runner.Killed as killed:
+            outcome = killed.outcome
         self._cpu_seconds += outcome.cpu_seconds
         self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")

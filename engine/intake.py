@@ -257,6 +257,8 @@ class _Inspection:
         try:
             return self._still(stream, 0.0, choose=False)
         except RunFailed as problem:
+            if problem.data.get("signal") == "SIGKILL":
+                raise  # the kernel's doing, not the file's
             if problem.code in ("output_invalid", "encoder_failed", "encoder_crashed"):
                 raise RunFailed("input_corrupt", log=problem.log) from problem
             raise

@@ -4,13 +4,15 @@ One tool at a time, in the calling thread: its two pipes are read through one se
 full pipe and no helper thread outlives a call. While it runs, three things can end it: its Control, the stall
 watchdog (no progress for a while, however long the whole takes) and, for probes, a wall-clock limit. Each
 kills the whole process group. While the Control says pause the group is stopped (SIGSTOP), and that time
-counts neither for the watchdog nor for the limit nor for the speed. If this process dies, the kernel kills
-the tool (`sandbox`), also one that is stopped.
+counts neither for the watchdog nor for the limit nor for the speed; time in which this process was frozen
+itself counts for neither limit. If this process dies, the kernel kills the tool (`sandbox`), also one that is
+stopped.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import selectors
@@ -32,12 +34,17 @@ from engine.sandbox.starting import Started
 from engine.sandbox.view import scratch_of
 from engine.stages import stage
 from engine.types.limits import Limits
+from problems import Problem
 
 log = logging.getLogger(__name__)
 
 _LONG_LIST = 20
 _TICK = 0.1
 _READ = 65_536
+# Signals that a tool does not send itself.
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+# Two looks at a tool lie a tenth of a second apart. After so many seconds this process was frozen itself.
+_FROZEN = 2.0
 
 
 class Ending(StrEnum):
@@ -64,6 +71,18 @@ class Outcome:
         return self.ending is Ending.EXITED and self.code == 0
 
 
+class Killed(Problem):
+    """The kernel, for want of memory, or an administrator ended the tool.
+
+    That says nothing about what it read or wrote: nobody may take it for a verdict on a file. It is a fault
+    of the service and worth another try, whatever the tool was for.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("encoder_crashed", signal=signal.Signals(outcome.code).name)
+        self.outcome = outcome
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -82,7 +101,8 @@ def run(
     its scratch folder, and all it may write to. With a `meter`, stdout is progress and the stall watchdog is
     on; without one the last `keep_stdout` bytes of stdout are returned. `seconds` limits the wall time.
     `fonts` is the list of fonts to draw with. Raises Stopped when `control` says so, SandboxTooWeak where the
-    operator forbids to run it here; every other ending is told in the Outcome, for `failures` to judge.
+    operator forbids to run it here, Killed where somebody else killed the tool; every other ending is told in
+    the Outcome, for `failures` to judge.
     """
     control.checkpoint()
     layer = chosen().layer
@@ -117,6 +137,8 @@ def run(
         outcome.cpu_seconds,
         spoken(argv),
     )
+    if outcome.ending is Ending.SIGNALLED and outcome.code in _FROM_OUTSIDE:
+        raise Killed(outcome)
     return outcome
 
 
@@ -136,6 +158,11 @@ def _no_files(folder: Path | None) -> set[tuple[str, int]]:
 
 def spoken(argv: Sequence[str]) -> str:
     """The command line for people: without the lists of what may be opened, long and always the same."""
+    return _spoken(tuple(argv))
+
+
+@functools.lru_cache(maxsize=8)  # one command is spoken of several times
+def _spoken(argv: tuple[str, ...]) -> str:
     words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
     return shlex.join(words)
 
@@ -165,7 +192,7 @@ class _Child:
         self._cpu_seconds = 0.0
         self._held_at: float | None = None
         self._alive_at = time.monotonic()
-        self._looked_at = self._alive_at
+        self._looked_at = self._judged_at = self._alive_at
         self._life: tuple[object, ...] = ()
 
     def __enter__(self) -> _Child:
@@ -210,6 +237,8 @@ class _Child:
         if self._control.stopped:
             raise Stopped
         now = time.monotonic()
+        self._forgive(now - self._judged_at)
+        self._judged_at = now
         if self._control.paused != (self._held_at is not None):
             self._hold(now) if self._held_at is None else self._let_go(now, self._held_at)
         if self._held_at is not None:
@@ -225,6 +254,13 @@ class _Child:
             self._life, self._alive_at = life, now
         elif now - self._alive_at > self._limits.stall_seconds:
             self._end(Ending.STALLED)
+
+    def _forgive(self, gap: float) -> None:
+        """Time in which nobody looked, because the machine or this process stood still, is not the tool's."""
+        if gap > _FROZEN:
+            self._alive_at += gap
+            if self._deadline is not None:
+                self._deadline += gap
 
     def _hold(self, now: float) -> None:
         self._held_at = now

@@ -15,16 +15,19 @@ from engine.types.media import MediaInfo
 from engine.types.plan import Plan
 from jobs import transitions
 from jobs.dividing import divided
+from jobs.eta import plan_seconds
 from jobs.models import Job
 from jobs.selectors import job_get_for
 from problems import Problem
 from users.models import Priority, User
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Operation, Upload, Video
 from videos.selectors import others_held, video_get_for
 from videos.services.operations import operation_get_or_create, operation_status_set
+from videos.services.reservations import operation_hold
 from videos.services.uploads import upload_advance, upload_create
-from videos.services.videos import video_create_from_upload, video_intake_restart
+from videos.services.videos import upload_bytes_keep, video_create_from_upload, video_intake_restart
 
 
 class Submission(NamedTuple):
@@ -45,8 +48,15 @@ class _Request(NamedTuple):
 
 
 def operation_plan(*, viewer: User, video_id: str, type: str, parameters: Mapping[str, Any]) -> Plan:  # noqa: A002 - the API's word
-    """What would be done, without doing it. Raises the Problems of `operation_submit`."""
-    return _request(video_get_for(viewer, video_id), type, parameters).plan
+    """What would be done, without doing it. Raises the Problems of `operation_submit`.
+
+    Its time is what this server has learned of such work, for an idle site; None until it has.
+    """
+    request = _request(video_get_for(viewer, video_id), type, parameters)
+    left = plan_seconds(divided(request.plan, request.media), request.media, type)
+    seconds = None if left is None else round(left.seconds, 1)
+    between = None if left is None else (round(left.low, 1), round(left.high, 1))
+    return request.plan.model_copy(update={"estimated_seconds": seconds, "estimated_between": between})
 
 
 def operation_submit(
@@ -61,7 +71,7 @@ def operation_submit(
 
     An equal one that failed or was cancelled runs again. `priority` may lower what the owner's tier
     grants and never exceeds it. Raises Problem not_found, video_not_ready, video_failed,
-    unknown_operation, invalid_parameters or parameters_do_not_fit.
+    unknown_operation, invalid_parameters, parameters_do_not_fit, quota_exceeded or storage_full.
     """
     video = video_get_for(viewer, video_id)
     request = _request(video, type, parameters)
@@ -83,6 +93,8 @@ def _operation_start(
     if operation.status != Operation.Status.PENDING:
         operation_status_set(operation_id=operation.id, status=Operation.Status.PENDING)
         operation.refresh_from_db()
+    # Where it does not fit, nothing is started: the transaction takes the operation's row back too.
+    operation_hold(operation=operation, expected=request.plan.estimated_size or request.media.size)
     job = transitions.job_create(
         video=video,
         operation=operation,
@@ -122,6 +134,7 @@ def upload_finish(*, upload_id: str) -> Video:
 
     Raises Problem upload_gone, upload_offset_conflict where bytes are missing, or source_missing.
     """
+    upload_bytes_keep(upload_id)
     with transaction.atomic():
         upload = Upload.objects.filter(id=upload_id).first()
         if upload is None:
@@ -129,6 +142,7 @@ def upload_finish(*, upload_id: str) -> Video:
         video = video_create_from_upload(upload=upload)
         if not Job.objects.filter(video=video, type=Job.INTAKE).exists():
             _intake_start(video)
+        transaction.on_commit(lambda: crash_point("video_made"))
         return video
 
 

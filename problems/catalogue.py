@@ -297,8 +297,8 @@ _UPLOADS = (
         "quota_exceeded",
         413,
         "Quota exceeded",
-        "This needs {needed} bytes; {used} of your {limit} are used.",
-        "Delete what you no longer need, or ask for more space.",
+        "This needs {needed} bytes; of your {limit}, {used} are used and {reserved} are held for jobs that go on.",
+        "Delete what you no longer need, wait for your jobs, or ask for more space.",
     ),
     Kind(
         "storage_full",
@@ -307,6 +307,76 @@ _UPLOADS = (
         "The server has no room for this.",
         "Try again later; the administrator has been told by the health check.",
         retryable=True,
+    ),
+)
+
+_BUCKET = (
+    Kind(
+        "storage_unavailable",
+        503,
+        "Storage unavailable",
+        "The storage that holds the files does not answer.",
+        "Try again in a minute. If it stays so, tell the administrator.",
+        retryable=True,
+    ),
+    Kind(
+        "storage_damaged",
+        500,
+        "Storage damaged",
+        "The storage gave back other bytes than were stored.",
+        "Ask the administrator to check the storage.",
+    ),
+)
+
+_SHARING = (
+    Kind(
+        "share_expired",
+        410,
+        "Link expired",
+        "This link was open until {expired_at}.",
+        "Ask the person who sent it for a new one.",
+    ),
+    Kind(
+        "share_locked",
+        403,
+        "Password needed",
+        "This link opens with a password.",
+        "Open the page of the link and type it there.",
+    ),
+    Kind(
+        "share_no_download",
+        403,
+        "No download",
+        "This link offers no download, or all of its downloads were taken.",
+        "Ask the person who sent it.",
+    ),
+    Kind(
+        "share_revoked",
+        409,
+        "Link ended",
+        "The link was ended; it does not open again.",
+        "Make a new link.",
+    ),
+    Kind(
+        "too_many_shares",
+        409,
+        "Too many links",
+        "The video has {limit} links, which is all there is room for.",
+        "End those that nobody needs any more.",
+    ),
+    Kind(
+        "archive_empty",
+        404,
+        "Nothing to download",
+        "There is no such file among the videos chosen.",
+        "Choose videos with results, or download the originals.",
+    ),
+    Kind(
+        "archive_too_large",
+        413,
+        "Too many files",
+        "More than {limit} files were asked for at once.",
+        "Choose fewer videos.",
     ),
 )
 
@@ -703,5 +773,7 @@ _JOBS = (
 )
 
 KINDS: dict[str, Kind] = {
-    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _MEDIA, _WEBHOOKS, _JOBS) for kind in group
+    kind.code: kind
+    for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _BUCKET, _SHARING, _MEDIA, _WEBHOOKS, _JOBS)
+    for kind in group
 }

@@ -27,7 +27,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             try:
                 handle(message)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                # Some of these would else count as a lost connection, which is made anew for the same message.
+                # Some would count as a lost connection, which is then made anew for the same message.
                 log.exception("a message that is no task of ours was thrown away")
                 message.reject_log_error(log, connection_errors)
 

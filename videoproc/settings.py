@@ -118,7 +118,8 @@ DATABASES: dict[str, dict[str, Any]] = {
             "connect_timeout": 2,
             "application_name": env.text("VIDEOPROC_PROCESS", "videoproc"),
             "pool": {
-                "min_size": 0,
+                # A worker that has been idle must not begin with a log-in while somebody waits for it.
+                "min_size": int(env.text("VIDEOPROC_PROCESS").startswith("worker")),
                 "max_size": env.integer("VIDEOPROC_DB_POOL", 20, minimum=1, maximum=500),
                 "max_idle": 30,
                 "timeout": 5,
@@ -134,8 +135,27 @@ SLOW_QUERY_SECONDS = 1.0
 REDIS = env.RedisAddress("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHANNEL_LAYERS = {
     "default": {
+        # Not the layer with queues in Redis: that drops messages for everybody where one reader is slow.
+        # Events are small and whole (`jobs.events`), and each socket has a bounded box
+        # (`jobs.socket_outbox`).
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS.for_redis(env.RedisAddress.CHANNELS)], "prefix": "videoproc"},
+        "CONFIG": {
+            "hosts": [
+                {
+                    "address": REDIS.for_redis(env.RedisAddress.CHANNELS),
+                    # Otherwise a connect or a command to a Redis that vanished without a word waits for ever,
+                    # and with it all events of the process.
+                    "socket_connect_timeout": 5,
+                    "socket_timeout": 30,
+                    **({} if REDIS.is_socket else {"socket_keepalive": True}),
+                    # A subscription that hangs half open is noticed; pages ask again every 30 s what they
+                    # missed.
+                    "health_check_interval": 25,
+                }
+            ],
+            # Other programs on the same Redis have groups of their own.
+            "prefix": "videoproc",
+        },
     }
 }
 # Rate limits must hold while Redis is away, so they are counted in each web process.
@@ -271,11 +291,33 @@ CONTENT_SECURITY_POLICY = {
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static", BASE_DIR / "frontend" / "dist"]
-STORAGES = {
+STORAGES: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_MANIFEST_STRICT = True
+
+# --- Media in a bucket, see docs/storage.md ---------------------------------------------------------
+S3_BUCKET = env.text("VIDEOPROC_S3_BUCKET")
+S3_PREFIX = env.text("VIDEOPROC_S3_PREFIX")
+S3_ENDPOINT = env.http_url("VIDEOPROC_S3_ENDPOINT", "https://s3.amazonaws.com")
+if S3_BUCKET:
+    # Its library takes a fifth of a second and 30 MB: not in processes of sites without a bucket.
+    from videoproc.s3 import S3_CLIENT
+
+    STORAGES["bucket"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": S3_ENDPOINT,
+            "region_name": env.text("VIDEOPROC_S3_REGION", "us-east-1"),
+            "access_key": env.text("VIDEOPROC_S3_ACCESS_KEY") or None,
+            "secret_key": env.text("VIDEOPROC_S3_SECRET_KEY") or None,
+            "client_config": S3_CLIENT,
+        },
+    }
+# With a bucket the media folder is a cache of it, cut down to this by the hourly clean-up.
+MEDIA_CACHE_BYTES = env.integer("VIDEOPROC_MEDIA_CACHE_GB", 50, minimum=0, maximum=10**6) * 1024**3
 
 # --- Work -------------------------------------------------------------------------------------------
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 5, minimum=1, maximum=256)
@@ -310,6 +352,7 @@ _secrets = [
     str(DATABASES["default"].get("PASSWORD", "")),
     REDIS.password,
     env.text("VIDEOPROC_SMTP_PASSWORD"),
+    env.text("VIDEOPROC_S3_SECRET_KEY"),
 ]
 LOGGING = {
     "version": 1,

@@ -14,8 +14,22 @@ from django.db.models.functions import Coalesce, Upper
 from users.ids import PublicIdField
 from videos.import_models import UrlImport
 from videos.preset_models import Preset, ShippedPreset
+from videos.reservation_models import Reservation
+from videos.share_models import ShareLink, ShareVisit
 
-__all__ = ["Asset", "Operation", "Output", "Preset", "ShippedPreset", "Upload", "UrlImport", "Video"]
+__all__ = [
+    "Asset",
+    "Operation",
+    "Output",
+    "Preset",
+    "Reservation",
+    "ShareLink",
+    "ShareVisit",
+    "ShippedPreset",
+    "Upload",
+    "UrlImport",
+    "Video",
+]
 
 # What videos are ordered by: one that was not looked into yet has no length.
 DURATION_OR_NONE = Coalesce(models.F("duration"), models.Value(0.0), output_field=models.FloatField())
@@ -84,6 +98,12 @@ class Video(models.Model):
             # The purge of the trash.
             models.Index(
                 fields=["deleted_at"], name="video_trash", condition=models.Q(deleted_at__isnull=False)
+            ),
+            # The trash of one owner, the latest first.
+            models.Index(
+                fields=["owner", "-deleted_at"],
+                name="video_owner_trash",
+                condition=models.Q(deleted_at__isnull=False),
             ),
             # The library's search box: name contains the words.
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
@@ -155,6 +175,8 @@ class Upload(models.Model):
         indexes: ClassVar = [
             # The clean-up of abandoned uploads.
             models.Index(fields=["expires_at"], name="upload_expiry"),
+            # What is announced and has not arrived: of one owner, and of all.
+            models.Index(fields=["owner"], name="upload_unfinished", condition=models.Q(video=None)),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=models.Q(offset__gte=0), name="upload_offset_not_negative"),

@@ -15,7 +15,7 @@ from problems import kind_for
 from users.models import User
 from users.serializers import UserSerializer
 from videos.models import Asset, Operation, Output, Upload, UrlImport, Video
-from videos.selectors import storage_usage, videos_for
+from videos.selectors import storage_reserved, storage_usage, videos_for
 
 API = "/api/v1"
 _LINK = {"type": ["string", "null"], "format": "uri"}
@@ -101,7 +101,7 @@ class VideoSerializer(_Addressed, serializers.ModelSerializer[Video]):
         fields = (
             "id", "name", "original_filename", "status", "error", "size", "sha256", "container", "duration",
             "width", "height", "media_info", "thumbnail_url", "file_url", "operations", "created_at",
-            "updated_at",
+            "updated_at", "deleted_at",
         )  # fmt: skip
 
     @extend_schema_field(_LINK)
@@ -176,7 +176,8 @@ class CatalogueEntrySerializer(serializers.Serializer[Any]):
 
 
 class UsageSerializer(serializers.Serializer[Any]):
-    storage_bytes = serializers.IntegerField()
+    storage_bytes = serializers.IntegerField(help_text="Stored, and announced by unfinished uploads")
+    reserved_bytes = serializers.IntegerField(help_text="Held for results of jobs that wait or run")
     videos = serializers.IntegerField()
 
 
@@ -196,7 +197,11 @@ class MeSerializer(UserSerializer):
 
     @extend_schema_field(UsageSerializer)
     def get_usage(self, user: User) -> dict[str, int]:
-        return {"storage_bytes": storage_usage(user), "videos": videos_for(user).count()}
+        return {
+            "storage_bytes": storage_usage(user),
+            "reserved_bytes": storage_reserved(user),
+            "videos": videos_for(user).count(),
+        }
 
 
 class VideoCountsSerializer(serializers.Serializer[Any]):
@@ -212,3 +217,31 @@ class OwnerStatisticsSerializer(serializers.Serializer[Any]):
     outputs = serializers.IntegerField()
     output_bytes = serializers.IntegerField()
     storage_bytes = serializers.IntegerField(help_text="What counts against the quota")
+
+
+class StoredSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+
+
+class StoredResultsSerializer(StoredSerializer):
+    type = serializers.CharField(help_text="Of the operation")
+
+
+class LargeVideoSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    original_bytes = serializers.IntegerField()
+    result_bytes = serializers.IntegerField()
+
+
+class StorageMapSerializer(serializers.Serializer[Any]):
+    limit = serializers.IntegerField()
+    used = serializers.IntegerField(help_text="Originals, results, small files and unfinished uploads")
+    reserved = serializers.IntegerField(help_text="Held for results of jobs that wait or run")
+    originals = StoredSerializer()
+    results = StoredResultsSerializer(many=True)
+    assets = StoredSerializer()
+    uploads = StoredSerializer(help_text="What unfinished uploads have announced")
+    trash = StoredSerializer(help_text="Does not count against the limit")
+    largest = LargeVideoSerializer(many=True)

@@ -171,6 +171,44 @@ def test_a_full_disk_waits_and_does_not_count(video: Video, submit: Submit) -> N
     assert Job.objects.get().status == Job.Status.COMPLETED
 
 
+def test_a_full_disk_is_to_blame_and_not_the_result(video: Video, submit: Submit, settings: Settings) -> None:
+    submit(video)
+    taken = claim()
+    source_path(video.id).write_bytes(b"what a full disk left")
+    settings.DISK_RESERVE_BYTES = 2**60
+    step_run(taken)
+    job = Job.objects.get()
+    assert (job.status, job.attempt, job.error_code) == ("queued", 0, "disk_full")
+
+
+def test_a_full_disk_costs_no_original(alice: User, clip: Clip, settings: Settings) -> None:
+    video = sample_submit(viewer=alice, clip=clip.path)
+    taken = claim("short")
+    source_path(video.id).write_bytes(b"what could be read of it")
+    settings.DISK_RESERVE_BYTES = 2**60
+    step_run(taken)
+    assert Job.objects.get().status == Job.Status.QUEUED
+    assert source_path(video.id).exists()
+    video.refresh_from_db()
+    assert video.status == Video.Status.PROCESSING
+
+
+def test_postgresql_away_at_the_beginning_is_no_try(
+    video: Video, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(video)
+    taken = claim()
+
+    def away(_job: str) -> dict[str, Path]:
+        raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr(Claim, "is_alone", False)
+    monkeypatch.setattr(execution, "parts_of", away)
+    step_run(taken)
+    job = Job.objects.get()
+    assert (job.status, job.attempt) == ("queued", 0)
+
+
 def test_claims_wait_while_the_disk_is_below_its_reserve(
     alice: User, clip: Clip, video: Video, submit: Submit, settings: Settings
 ) -> None:
@@ -361,3 +399,31 @@ def test_intake_is_no_encode(video: Video) -> None:
     assert not lane_work(lane="encode")
     assert lane_work(lane="short")
     assert threading.active_count() < 20
+
+
+def test_a_wake_up_works_on_all_that_waits(video: Video, submit: Submit) -> None:
+    for width in (160, 162, 164):
+        submit(video, width=width)
+    assert execution.lane_drain(lane="encode") == 3
+    assert set(Job.objects.values_list("status", flat=True)) == {"completed"}
+    assert execution.lane_drain(lane="encode") == 0
+
+
+def test_a_wake_up_passes_the_word_on_after_a_while(
+    video: Video, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "DRAIN_SECONDS", 0.0)
+    for width in (160, 162):
+        submit(video, width=width)
+    dispatch.flush()
+    assert execution.lane_drain(lane="encode") == 1
+    dispatch.flush()
+    assert dispatch.pending("encode") > 0
+
+
+def test_wake_ups_do_not_pile_up(video: Video, submit: Submit, settings: Settings) -> None:
+    settings.WORKER_CONCURRENCY = 2
+    for number in range(8):
+        submit(video, width=160 + 2 * number)
+    dispatch.flush()
+    assert dispatch.pending("encode") == 4

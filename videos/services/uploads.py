@@ -19,9 +19,10 @@ from telemetry.metrics import UPLOADED
 from users.ids import public_id_new
 from users.models import User
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Upload
 from videos.names import filename_clean, name_clean
-from videos.selectors import storage_usage
+from videos.services.reservations import owner_locked, room_check, room_of
 
 MAX_LENGTH = 2**63 - 1
 
@@ -43,7 +44,7 @@ def upload_create(
     `storage_full`.
     """
     # Two creations at once must see each other's length: they queue up at the owner's row.
-    owner = User.objects.select_for_update(of=["self"], no_key=True).select_related("tier").get(pk=owner.pk)
+    owner = owner_locked(owner.pk)
     if length is not None:
         _length_check(owner=owner, length=length, already_counted=0)
     upload = Upload.objects.create(
@@ -56,17 +57,14 @@ def upload_create(
         expires_at=timezone.now() + settings.UPLOAD_LIFETIME,
     )
     storage.upload_file_create(upload.pk)
+    crash_point("upload_created")
     return upload
 
 
 @transaction.atomic
 def upload_length_set(*, upload: Upload, length: int) -> Upload:
     """Tell the length that creation deferred; only once. Raises as `upload_create` does."""
-    owner = (
-        User.objects.select_for_update(of=["self"], no_key=True)
-        .select_related("tier")
-        .get(pk=upload.owner_id)
-    )
+    owner = owner_locked(upload.owner_id)
     locked = _locked(upload)
     if locked.length is not None or length < locked.offset:
         raise Problem("upload_header_invalid", header="Upload-Length")
@@ -102,10 +100,11 @@ def upload_room(*, upload: Upload) -> Room:
     if upload.length is not None:
         return Room(upload.length, "upload_body_too_long", {"length": upload.length})
     owner = User.objects.select_related("tier").get(pk=upload.owner_id)
-    used, quota = storage_usage(owner), owner.storage_bytes_limit
-    fits_quota, fits_tier = upload.offset + max(0, quota - used), owner.max_file_bytes_limit
+    held, fits_tier = room_of(owner), owner.max_file_bytes_limit
+    fits_quota = upload.offset + held.left
     if fits_quota < fits_tier:
-        return Room(fits_quota, "quota_exceeded", {"used": used, "limit": quota})
+        known = {"used": held.used, "reserved": held.reserved, "limit": held.limit}
+        return Room(fits_quota, "quota_exceeded", known)
     return Room(fits_tier, "upload_too_large", {"limit": fits_tier})
 
 
@@ -123,6 +122,8 @@ def upload_advance(*, upload: Upload, from_offset: int, to_offset: int) -> Uploa
     reserve_when_complete(locked)
     locked.save(update_fields=["offset", "reserved_video_id", "expires_at", "updated_at"])
     transaction.on_commit(lambda: UPLOADED.add(to_offset - from_offset), robust=True)
+    transaction.on_commit(lambda: crash_point("offset_counted"))
+    crash_point("offset_written")
     return locked
 
 
@@ -187,7 +188,4 @@ def _length_check(*, owner: User, length: int, already_counted: int) -> None:
     limit = owner.max_file_bytes_limit
     if length > limit:
         raise Problem("upload_too_large", size=length, limit=limit)
-    used, quota = storage_usage(owner), owner.storage_bytes_limit
-    if used - already_counted + length > quota:
-        raise Problem("quota_exceeded", needed=length, used=used, limit=quota)
-    storage.room_check(length - already_counted)
+    room_check(owner=owner, needed=length, already_counted=already_counted)

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from problems import Problem
 from telemetry import context
 from videos.fetchers import Fetchers
-from videos.tus import concatenation, one_shot, protocol, small
+from videos.tus import archive, concatenation, idempotency, one_shot, protocol, small
 from videos.tus.body import Body, BodyEnded
 from videos.tus.callers import caller_of
 from videos.tus.messages import TUS_VERSION, Answer, Receive, Refusal, Request, Scope, Send, problem_answer
@@ -30,7 +30,7 @@ _UPLOAD = re.compile(rf"{_UPLOADS}/([^/]+)")
 
 
 class TusApplication:
-    """`/api/v1/uploads…`, `POST /api/v1/videos` and `POST /api/v1/assets`.
+    """`/api/v1/uploads…`, `POST /api/v1/videos` and `POST /api/v1/assets`, and out of it `…/archive`.
 
     `on_complete(upload_id=…)` makes the video of a complete upload and returns it. It may be called more
     than once for the same upload and must then return the same video. `fetchers`, where given, live as long
@@ -72,7 +72,7 @@ class TusApplication:
         if task := asyncio.current_task():
             self._watched(task)
         try:
-            answer = await self._answer(request, body)
+            answer = await idempotency.answered(request, body, self._answer)
         except BodyEnded as ended:
             if not ended.connected:
                 return
@@ -108,6 +108,11 @@ class TusApplication:
             caller = await in_database(caller_of, request)
             context.tell(user_id=caller.pk)
             return await one_shot.video_post(request, body, caller, self._on_complete)
+        if request.path == archive.PATH or archive.OF_VIDEO.fullmatch(request.path):
+            _method_check(request, {"GET", "HEAD"})
+            caller = await in_database(caller_of, request)
+            context.tell(user_id=caller.pk)
+            return await archive.archive_get(request, body, caller)
         if request.path == _ASSETS:
             _method_check(request, {"POST"})
             caller = await in_database(caller_of, request)

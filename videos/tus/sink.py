@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from problems import Problem
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Upload
 from videos.services.uploads import Room, upload_advance
 from videos.tus.body import Body
@@ -143,6 +144,7 @@ class Sink:
         if self._written == self.upload.offset:
             return
         await on_disk(os.fsync, self._descriptor)
+        crash_point("bytes_synced")
         self.upload = await in_database(
             upload_advance, upload=self.upload, from_offset=self.upload.offset, to_offset=self._written
         )
