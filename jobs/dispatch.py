@@ -114,8 +114,8 @@ def _waiting(connection: Any, lane: str) -> int:
 
 
 def _are_enough(connection: Any, lane: str) -> bool:
-    """Wake-ups that wait mean that no worker of the lane is idle; more than twice as many as there are workers
-    would only find nothing to do."""
+    """Wake-ups that wait mean that no worker of the lane is idle; more than twice as many as there are
+    workers would only find nothing to do."""
     workers = settings.SHORT_WORKER_CONCURRENCY if lane == Step.Lane.SHORT else settings.WORKER_CONCURRENCY
     return _waiting(connection, lane) >= 2 * workers
 
