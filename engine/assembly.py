@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from engine.containers import Container
 from engine.plan import Part, estimated_seconds, estimated_size, expectation
+from engine.ranges import INDEXED
 from engine.tracks import audio_parts, leftovers, subtitle_parts
 from engine.types.media import MediaInfo
 from engine.types.plan import Expectation, Lane, Origin, OutputPlan, Plan, StepPlan, StreamDecision
@@ -56,7 +57,8 @@ def file_plan(
     left_out: Iterable[StreamDecision],
 ) -> Plan:
     """One file made of these parts in one run of one step."""
-    expected = expectation(media, container, parts).model_copy(update={"origin": origin_of(parts)})
+    origin = None if media.broken_clock else origin_of(parts)
+    expected = expectation(media, container, parts).model_copy(update={"origin": origin})
     output = output_plan(container, role, expected)
     recipe = FileRecipe(
         role=role,
@@ -120,6 +122,17 @@ def expecting(plan: Plan, **changes: object) -> Plan:
     (output,) = plan.outputs
     expected = output.expectation.model_copy(update=changes)
     return plan.model_copy(update={"outputs": (output.model_copy(update={"expectation": expected}),)})
+
+
+def scored(plan: Plan, wanted: bool | None, media: MediaInfo) -> Plan:
+    """The plan, measuring how like its source each output looks; not where no frame is found by its time."""
+    if not wanted or media.container not in INDEXED:
+        return plan
+    outputs = tuple(
+        output.model_copy(update={"expectation": output.expectation.model_copy(update={"score": True})})
+        for output in plan.outputs
+    )
+    return plan.model_copy(update={"outputs": outputs})
 
 
 def output_plan(container: Container, role: str, expected: Expectation) -> OutputPlan:

@@ -42,6 +42,8 @@ def _lacks(kind: str) -> _Data:
 
 
 CAUSES: tuple[Cause, ...] = (
+    # What the kernel said is about namespaces and mounts, whatever the words usually mean.
+    _cause("the sandbox cannot be set up", r"^sandbox: cannot be set up: .*", "sandbox_failed"),
     _cause("the disk is full", r"no space left on device", "disk_full"),
     _cause("the disk quota is used up", r"disk quota exceeded", "disk_full"),
     _cause(
@@ -53,7 +55,7 @@ CAUSES: tuple[Cause, ...] = (
     _cause("too many files are open", r"too many open files", "server_overloaded"),
     _cause(
         "the tool cannot be started",
-        r"^(?:/\S*/)?(?:setpriv|prlimit|nice): .*(?:no such|permission|exec)",
+        r"^(?:/\S*/)?(?:sandbox|setpriv|prlimit|nice): .*(?:no such|permission|exec)",
         "tool_missing",
     ),
     _cause("an encoder is missing", r"unknown encoder '(?P<what>[\w-]+)'", "tool_lacks", _lacks("encoder")),

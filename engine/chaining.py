@@ -11,17 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from engine import loudness
-from engine.ranges import INDEXED
+from engine.promises import lasts, loosened, promised
+from engine.ranges import lead_at
 from engine.types.media import MediaInfo
-from engine.types.plan import Expectation, Lane, OutputPlan, Plan, StepPlan, StreamDecision
+from engine.types.plan import Lane, OutputPlan, Plan, StepPlan, StreamDecision
 from engine.types.recipes import FileRecipe, Filter, Input, Run, StreamRecipe
 from engine.types.value import Scalar
 
 # Filters that move or count moments: what is cut away before them changes what they do.
-_TIMED = frozenset({"setpts", "asetpts", "fps", "atempo", "tpad"})
+_TIMED = frozenset({"setpts", "asetpts", "fps", "atempo", "tpad", "ass"})
 _CUT = ("ss", "t", "avoid_negative_ts")
-_LEAD = 30.0
-_SAME = 0.001
 # Options that bring an encoder near to no loss, for pictures that are encoded again.
 _FINEST: Mapping[str, Mapping[str, Scalar]] = {
     "libx264": {"crf": 8, "preset": "veryfast"},
@@ -58,6 +57,8 @@ def is_open(plan: Plan) -> bool:
     if len(runs) != 1 or len(runs[0].files) != 1 or len(plan.outputs) != 1:
         return False
     (output,) = plan.outputs
+    if any(stream.input for stream in runs[0].files[0].streams):
+        return False  # a promise knows the streams of the video alone
     if runs[0].procedure is not None and runs[0].procedure.name != "loudness":
         return False  # what it finds goes into the promise, too late for what follows
     moving = any(stream.kind == "video" for stream in output.expectation.streams)
@@ -115,10 +116,10 @@ def reading(chain: Chain, following: Plan, part: str) -> Chain:
         )
         for step in following.steps
     )
-    loosened = tuple(_loosened(output, chain.plan.outputs[0]) for output in following.outputs)
+    outputs = tuple(loosened(output, chain.plan.outputs[0]) for output in following.outputs)
     seconds = (chain.plan.estimated_seconds or 0.0) + (following.estimated_seconds or 0.0)
     following = following.model_copy(
-        update={"steps": steps, "outputs": loosened, "estimated_seconds": round(seconds, 1)}
+        update={"steps": steps, "outputs": outputs, "estimated_seconds": round(seconds, 1)}
     )
     return replace(chain, plan=following)
 
@@ -160,7 +161,7 @@ def _joined(chain: Chain, following: Plan) -> Plan | None:
     runs: list[Run] = []
     for step in following.steps:
         for run in step.runs:
-            one = _joined_run(chain, first, run, lasts=_lasts(earlier, following))
+            one = _joined_run(chain, first, run, same_length=lasts(earlier, following))
             if one is None:
                 return None
             runs.append(one)
@@ -175,7 +176,7 @@ def _joined(chain: Chain, following: Plan) -> Plan | None:
     still = following.steps[0].kind
     kind = still if still not in ("encode", "remux") else "encode" if encodes else "remux"
     longest = Lane.ENCODE if Lane.ENCODE in (earlier.steps[0].lane, following.steps[0].lane) else Lane.SHORT
-    outputs = tuple(_promised(output, earlier, following) for output in following.outputs)
+    outputs = tuple(promised(output, earlier, following) for output in following.outputs)
     return following.model_copy(
         update={
             "steps": (StepPlan(position=0, kind=kind, lane=longest, runs=tuple(runs)),),
@@ -186,19 +187,22 @@ def _joined(chain: Chain, following: Plan) -> Plan | None:
     )
 
 
-def _joined_run(chain: Chain, first: Run, run: Run, *, lasts: bool) -> Run | None:
+def _joined_run(chain: Chain, first: Run, run: Run, *, same_length: bool) -> Run | None:
     """The run that does what both do, reading what the first reads; None where there is none."""
     (before,) = first.files
     if len(first.inputs) != 1 or len(run.inputs) != 1 or not _plain(first) or not _plain(run):
         return None
     if run.procedure is not None and (first.procedure is not None or _touches(first, run.procedure.name)):
         return None
-    cut = _cut(chain, first, run, before, lasts=lasts)
+    if first.lettering is not None and run.lettering is not None:
+        return None
+    cut = _cut(chain, first, run, before, same_length=same_length)
     if cut is None:
         return None
     item, options = cut
     recipes = {stream.source_index: stream for stream in before.streams}
-    names = {name: f"earlier-{name}" for name in first.texts if name in run.texts}
+    taken = {*run.texts, *run.pictures}
+    names = {name: f"earlier-{name}" for name in (*first.texts, *first.pictures) if name in taken}
     files = []
     for file in run.files:
         streams = []
@@ -218,6 +222,11 @@ def _joined_run(chain: Chain, first: Run, run: Run, *, lasts: bool) -> Run | Non
             "inputs": (item,),
             "files": tuple(files),
             "texts": {**{names.get(name, name): text for name, text in first.texts.items()}, **run.texts},
+            "pictures": {
+                **{names.get(name, name): source for name, source in first.pictures.items()},
+                **run.pictures,
+            },
+            "lettering": run.lettering or first.lettering,
             "font": first.font or run.font,
             "procedure": run.procedure or (first.procedure if listens else None),
         }
@@ -242,19 +251,21 @@ def _touches(first: Run, procedure: str) -> bool:
 
 
 def _cut(
-    chain: Chain, first: Run, run: Run, before: FileRecipe, *, lasts: bool
+    chain: Chain, first: Run, run: Run, before: FileRecipe, *, same_length: bool
 ) -> tuple[Input, dict[str, Scalar]] | None:
     """What is read of the source, and what the files are told of it."""
     earlier, later = first.inputs[0], run.inputs[0]
     kept: dict[str, Scalar] = {key: before.options[key] for key in _CUT if key in before.options}
     if later.start is None and later.length is None:
-        if not lasts:
+        if not same_length:
             # Counted on the result's timeline, which another speed has changed.
             if "ss" in kept:
                 return None
             kept.pop("t", None)
+        if "ss" in kept and any(_is_timed(item) for file in run.files for item in _filters(file)):
+            return None  # what is thrown away before the part would count
         return earlier, kept
-    timed = any(_is_timed(item) for stream in before.streams for item in stream.filters)
+    timed = any(map(_is_timed, _filters(before)))
     if timed or earlier.from_key_frame or (later.from_key_frame and earlier.start is not None):
         return None
     if later.from_key_frame:
@@ -263,8 +274,7 @@ def _cut(
     skipped = float(own.get("ss", 0))
     begin = (earlier.start or 0.0) + float(kept.get("ss", 0)) + (later.start or 0.0) + skipped
     length = None if later.length is None else later.length - skipped
-    indexed = bool(earlier.parts) or chain.source.container in INDEXED
-    lead = 0.0 if indexed else min(begin, _LEAD)
+    lead = 0.0 if earlier.parts else lead_at(begin, chain.source)
     options: dict[str, Scalar] = {} if length is None else {"t": f"{length:.3f}"}
     if lead or "ss" in own:
         options["ss"] = f"{lead:.3f}"
@@ -273,6 +283,10 @@ def _cut(
         "length": None if length is None else round(length + lead, 3),
     }
     return earlier.model_copy(update=ask), options
+
+
+def _filters(file: FileRecipe) -> list[Filter]:
+    return [item for stream in file.streams for item in stream.filters]
 
 
 def _is_timed(item: Filter) -> bool:
@@ -320,57 +334,6 @@ def _renamed(item: Filter, names: Mapping[str, str]) -> Filter:
             },
         }
     )
-
-
-def _lasts(earlier: Plan, following: Plan) -> bool:
-    """Whether the later plan leaves the length as the earlier makes it."""
-    before, after = (plan.outputs[0].expectation.duration for plan in (earlier, following))
-    return before is None or after is None or abs(before - after) < _SAME
-
-
-def _promised(output: OutputPlan, earlier: Plan, following: Plan) -> OutputPlan:
-    """The later plan's promise; nothing is a copy any more that the earlier one encodes."""
-    encoded = {
-        stream.source_index
-        for stream in earlier.steps[0].runs[0].files[0].streams
-        if stream.action == "encode"
-    }
-    before = earlier.outputs[0].expectation
-    expected = output.expectation
-    update: dict[str, object] = {}
-    recipes = [
-        stream
-        for step in following.steps
-        for run in step.runs
-        for file in run.files
-        if file.role == output.role and file.member is None
-        for stream in file.streams
-    ]
-    if len(recipes) == len(expected.streams):
-        update["streams"] = tuple(
-            wanted.model_copy(update={"copied": wanted.copied and recipe.source_index not in encoded})
-            for wanted, recipe in zip(expected.streams, recipes, strict=True)
-        )
-        heard = [recipe for recipe in recipes if recipe.kind == "audio"]
-        untouched = bool(heard) and all(recipe.action == "copy" for recipe in heard)
-        if before.loudness is not None and untouched and _lasts(earlier, following):
-            update["loudness"] = before.loudness
-    output = output.model_copy(update={"expectation": expected.model_copy(update=update)})
-    return _loosened(output, earlier.outputs[0])
-
-
-def _loosened(output: OutputPlan, earlier: OutputPlan) -> OutputPlan:
-    """Lengths are only as sure as those of the plan before."""
-    more = earlier.expectation.duration_tolerance
-
-    def loose(expected: Expectation) -> Expectation:
-        tolerance = round(expected.duration_tolerance + more, 3)
-        return expected.model_copy(update={"duration_tolerance": tolerance})
-
-    members = tuple(
-        member.model_copy(update={"expectation": loose(member.expectation)}) for member in output.members
-    )
-    return output.model_copy(update={"expectation": loose(output.expectation), "members": members})
 
 
 # ------------------------------------------------------------------------------------------------- parts

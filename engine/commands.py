@@ -111,17 +111,21 @@ def decode_argv(
     ]  # fmt: skip
 
 
-def measure_argv(path: Path, *, reading: Reading, limits: Limits, decoding: bool = False) -> list[str]:
+def measure_argv(
+    path: Path, *, reading: Reading, limits: Limits, decoding: bool = False, stream: int | None = None
+) -> list[str]:
     """A command that reads every packet, or decodes it; its progress ends at the true length and count.
 
-    Decoding leaves out the smoothing of block edges: a third of the work, in which nothing can go wrong.
+    Decoding leaves out the smoothing of block edges: a third of the work, in which nothing can go wrong. With
+    a `stream` it is about that one alone.
     """
+    maps = ["-map", "0:v?", "-map", "0:a?"] if stream is None else ["-map", f"0:{stream}"]
     return [
         *_start("error"),
         "-stats_period", "0.25", "-progress", "pipe:1",
         *(["-skip_loop_filter", "all"] if decoding else []),
         *_input(_url(path), reading, limits),
-        "-map", "0:v?", "-map", "0:a?", *(_AS_IT_COMES if decoding else ["-c", "copy"]),
+        *maps, *(_AS_IT_COMES if decoding else ["-c", "copy"]),
         "-threads", str(limits.threads), "-f", "null", "-",
     ]  # fmt: skip
 
@@ -251,6 +255,31 @@ def vmaf_argv(trial: Path, sample: Path, *, limits: Limits) -> list[str]:
         *_start("info"), "-stats_period", "0.25", "-progress", "pipe:1",
         *_input(_url(trial), SAMPLES, limits), *_input(_url(sample), SAMPLES, limits),
         "-filter_complex", f"[0:v][1:v]libvmaf=n_threads={limits.threads}", "-f", "null", "-",
+    ]  # fmt: skip
+
+
+def likeness_argv(
+    result: Path,
+    source: Path,
+    picture: StreamRecipe,
+    *,
+    at: float,
+    there: float,
+    length: float,
+    limits: Limits,
+) -> list[str]:
+    """A command that tells how like its source a part of a result looks, as VMAF.
+
+    The result is looked at from `at` on, the source from `there` on, through the recipe's filters.
+    """
+    chain = filter_chain((*picture.filters, Filter(name="setpts", options={"expr": "PTS-STARTPTS"})))
+    graph = f"[0:v:0]setpts=PTS-STARTPTS[made];[1:{picture.source_index}]{chain}[meant];"
+    return [
+        *_start("info"), "-stats_period", "0.25", "-progress", "pipe:1",
+        *_input(_url(result), RESULTS, limits, start=at, length=length),
+        *_input(_url(source), UPLOADS, limits, start=there, length=length),
+        "-filter_complex", f"{graph}[made][meant]libvmaf=n_threads={limits.threads}:shortest=1",
+        "-f", "null", "-",
     ]  # fmt: skip
 
 

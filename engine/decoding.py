@@ -147,11 +147,20 @@ class Measured:
 
 
 def measure(
-    path: Path, *, reading: Reading, limits: Limits, control: Control, decoding: bool = False
+    path: Path,
+    *,
+    reading: Reading,
+    limits: Limits,
+    control: Control,
+    decoding: bool = False,
+    stream: int | None = None,
 ) -> Measured:
-    """Read every packet, with `decoding` also decode it. However long that takes. Raises Stopped."""
+    """Read every packet, or those of one stream; with `decoding` also decode. However long that takes.
+
+    Seconds count from the file's beginning. Raises Stopped.
+    """
     meter = ProgressMeter(1.0, ProgressReporter(lambda _: None))
-    argv = commands.measure_argv(path, reading=reading, limits=limits, decoding=decoding)
+    argv = commands.measure_argv(path, reading=reading, limits=limits, decoding=decoding, stream=stream)
     outcome = runner.run(argv, cwd=path.parent, limits=limits, control=control, meter=meter)
     seconds, frames, _ = meter.position
     return Measured(

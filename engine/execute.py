@@ -22,6 +22,7 @@ from engine.procedure import Findings, Procedure
 from engine.procedures import bars, loudness, target_quality, target_size
 from engine.progress import ProgressMeter, ProgressReporter
 from engine.runner import Outcome
+from engine.score import scorable, score
 from engine.stages import stage
 from engine.storage import sha256_of, sync_directory, sync_file
 from engine.streaming import finish_stream
@@ -168,6 +169,7 @@ class _Execution:
     def _made(self, runs: tuple[Run, ...]) -> tuple[Artifact, ...]:
         """The verified outputs of these runs, and those whose words are known from the plan."""
         self._found = Findings()
+        self._joins = {}
         total = sum(run.expected_duration for run in runs) or 1.0
         done = 0.0
         for run in runs:
@@ -225,14 +227,18 @@ class _Execution:
     def start(self, argv: Sequence[str], expected: float, begin: float, end: float) -> Outcome:
         """Start a tool in the working directory. Raises RunFailed and Stopped."""
         started = time.monotonic()
-        outcome = runner.run(
-            argv,
-            cwd=self._work_dir,
-            limits=self._limits,
-            control=self._control,
-            meter=self.meter(expected, begin, end),
-            fonts=self._fonts,
-        )
+        try:
+            outcome = runner.run(
+                argv,
+                cwd=self._work_dir,
+                limits=self._limits,
+                control=self._control,
+                meter=self.meter(expected, begin, end),
+                fonts=self._fonts,
+                sees=self._sources.values(),
+            )
+        except runner.Killed as killed:
+            outcome = killed.outcome
         self._cpu_seconds += outcome.cpu_seconds
         self._add(f"$ {runner.spoken(argv)}\n{outcome.log.rstrip()}\n")
         self._add(f"ended after {time.monotonic() - started:.1f} s, {outcome.cpu_seconds:.1f} CPU s\n")
@@ -280,7 +286,7 @@ class _Execution:
         for position, item in enumerate(run.inputs):
             if not item.cuts:
                 continue
-            source = self._sources.get(SOURCE)
+            source = self._sources.get(item.source)
             join = joined(
                 position, item, self._work_dir, source=source, limits=self._limits, control=self._control
             )
@@ -354,8 +360,35 @@ class _Execution:
         report = verified.verification.report + self._check_join(output, path)
         for check in report:
             self._add(f"{output.filename}: {check.name}: {check.actual}, as expected\n")
-        more = self._found.checks.get(output.role, ())
+        more = self._found.checks.get(output.role, ()) + self._scored(output, path, verified.media)
         return self._kept(output, path, Verification(report=(*report, *more)), media=verified.media)
+
+    def _scored(self, output: OutputPlan, path: Path, media: MediaInfo) -> tuple[Check, ...]:
+        """How like its source it looks, where that was asked for and can be told."""
+        origin = output.expectation.origin
+        whole = (*self._step.runs, *(self._plan.undivided.runs if self._plan.undivided else ()))
+        pictures = [
+            picture
+            for run in whole
+            for file in run.files
+            if file.role == output.role and (picture := scorable(file, origin)) is not None
+        ]
+        if not output.expectation.score or not pictures or origin is None or media.main_video is None:
+            return ()
+        found = score(
+            path,
+            self._sources[SOURCE],
+            pictures[-1],
+            origin,
+            duration=media.main_video.duration or media.duration,
+            rate=media.main_video.frame_rate,
+            limits=self._limits,
+            control=self._control,
+        )
+        if found is None:
+            return ()
+        self.note(f"{output.filename}: {found.check.actual}", cpu_seconds=found.cpu_seconds)
+        return (found.check,)
 
     def _kept(
         self, output: OutputPlan, path: Path, report: Verification, *, media: MediaInfo | None
@@ -383,7 +416,13 @@ class _Execution:
         join = self._joins.get(output.role)
         if join is None:
             return ()
-        report, cpu_seconds, log = check_join(path, join, limits=self._limits, control=self._control)
+        report, cpu_seconds, log = check_join(
+            path,
+            join,
+            decoded_whole=output.expectation.joined,
+            limits=self._limits,
+            control=self._control,
+        )
         self._cpu_seconds += cpu_seconds
         self._add(log)
         wrong = [

@@ -28,7 +28,8 @@ class RunFailed(Problem):
 # Lower levels repeat texts out of the file, which may say anything. But an output that stays empty is no more
 # than a warning, and what is put around the tool knows no levels.
 _ERROR_LINE = re.compile(
-    r"\[(?:error|fatal|panic)\]|^\[out#\d+/\w+ @ \w+\] \[warning\]|^(?:/\S*/)?(?:setpriv|prlimit|nice): "
+    r"\[(?:error|fatal|panic)\]|^\[out#\d+/\w+ @ \w+\] \[warning\]"
+    r"|^(?:/\S*/)?(?:sandbox|setpriv|prlimit|nice): "
 )
 
 

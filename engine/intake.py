@@ -7,15 +7,16 @@ end is there, one picture, the checksum. The first thing wrong ends it with the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from engine.control import Control
 from engine.decoding import decode, key_frames, measure
 from engine.execute import execute
 from engine.failures import RunFailed, explained
-from engine.probe import probe, read_tail
+from engine.probe import Tail, probe, read_tail
 from engine.progress import ProgressReporter
 from engine.ranges import INDEXED
 from engine.sniff import refusal
@@ -23,7 +24,7 @@ from engine.stills import still_output, still_run, still_size
 from engine.storage import sha256_of
 from engine.truncation import promised_size
 from engine.types.limits import Limits
-from engine.types.media import MediaInfo, VideoStream
+from engine.types.media import AudioStream, MediaInfo, VideoStream
 from engine.types.plan import Lane, Plan, StepPlan
 from engine.types.recipes import SOURCE
 from engine.types.results import Artifact, Progress
@@ -41,6 +42,10 @@ _MIN_BYTES_PER_SECOND = 8.0
 _DENSITY_MATTERS_AFTER = 600.0
 
 _END_FOR_DURATION = frozenset({"mkv", "webm"})
+# Recordings that may be put together of several: the clock of each goes on, or begins anew.
+_ANY_CLOCK = frozenset({"ts", "mpg"})
+
+_Stream = TypeVar("_Stream", VideoStream, AudioStream)
 
 _CUT_OFF = re.compile(r"partial file|ended prematurely", re.IGNORECASE)
 
@@ -90,6 +95,7 @@ class _Inspection:
         self._control = control
         self._cpu_seconds = 0.0
         self._warnings = ""
+        self._ends: Mapping[int, float] = {}
 
     def run(self) -> Intake:
         media = self._probe()
@@ -99,11 +105,14 @@ class _Inspection:
         self._report(0.1)
         if media.duration <= 0:
             media = media.model_copy(update={"duration": self._measured()})
+            self._read_tail(media, media.start_time + media.duration)
         else:
-            media = self._with_checked_end(media)
+            media = self._with_checked_clock(self._with_checked_end(media))
+        media = _with_longest(self._with_lengths(media))
         _check_timing(media, stream, self._limits)
         self._report(0.2)
-        self._decode_end(media)
+        if not media.broken_clock:
+            self._decode_end(media)
         media = self._with_key_frames(media, stream)
         thumbnail = self._thumbnail(media, stream)
         self._report(0.4)
@@ -138,11 +147,56 @@ class _Inspection:
         )
         return media.model_copy(update={"video": video})
 
-    def _measured(self) -> float:
+    def _measured(self, stream: int | None = None) -> float:
         """The duration by reading all packets: recordings from browsers do not tell theirs."""
-        found = measure(self._source, reading=UPLOADS, limits=self._limits, control=self._control)
+        found = measure(
+            self._source, reading=UPLOADS, limits=self._limits, control=self._control, stream=stream
+        )
         self._cpu_seconds += found.cpu_seconds
         return found.seconds
+
+    def _with_checked_clock(self, media: MediaInfo) -> MediaInfo:
+        """The description with the time it takes to play, where the times in the file do not tell that."""
+        if media.container not in _ANY_CLOCK:
+            return media
+        seconds = self._measured()
+        if abs(seconds - media.duration) <= _slack(media.duration):
+            return media
+        untold = {"duration": None}
+        return media.model_copy(
+            update={
+                "duration": seconds,
+                "broken_clock": True,
+                "video": tuple(stream.model_copy(update=untold) for stream in media.video),
+                "audio": tuple(track.model_copy(update=untold) for track in media.audio),
+            }
+        )
+
+    def _with_lengths(self, media: MediaInfo) -> MediaInfo:
+        """The description with the length of each stream, for files that tell that of the whole only."""
+        return media.model_copy(
+            update={
+                "video": tuple(
+                    stream if stream.attached_picture else self._with_length(media, stream)
+                    for stream in media.video
+                ),
+                "audio": tuple(self._with_length(media, track) for track in media.audio),
+            }
+        )
+
+    def _with_length(self, media: MediaInfo, stream: _Stream) -> _Stream:
+        if stream.duration is not None:
+            return stream
+        alone = len(media.audio) + sum(not other.attached_picture for other in media.video) == 1
+        end = self._ends.get(stream.index)
+        if alone:
+            until = media.duration
+        elif end is not None and not media.broken_clock:
+            until = end - media.start_time
+        else:
+            until = self._measured(stream.index)
+        length = round(until - stream.start_time, 6)
+        return stream.model_copy(update={"duration": length}) if length > 0 else stream
 
     def _with_checked_end(self, media: MediaInfo) -> MediaInfo:
         """The description, once the end that the file claims has been compared with its last packet.
@@ -158,14 +212,19 @@ class _Inspection:
 
     def _reaches(self, media: MediaInfo, claimed: float) -> bool:
         """Whether the last packet ends about where the file claims to, in its own time."""
+        tail = self._read_tail(media, claimed)
+        if tail.encrypted:
+            raise RunFailed("input_encrypted")
+        missing = media.duration if tail.end is None else claimed - tail.end
+        return missing <= _slack(media.duration) and not _CUT_OFF.search(tail.warnings)
+
+    def _read_tail(self, media: MediaInfo, claimed: float) -> Tail:
         after = max(media.start_time, claimed - _TAIL_SECONDS)
         tail = read_tail(self._source, after, reading=UPLOADS, limits=self._limits, control=self._control)
         self._cpu_seconds += tail.cpu_seconds
         self._warnings = tail.warnings
-        if tail.encrypted:
-            raise RunFailed("input_encrypted")
-        missing = media.duration if tail.end is None else claimed - tail.end
-        return missing <= max(1.0, 0.02 * media.duration) and not _CUT_OFF.search(tail.warnings)
+        self._ends = tail.ends
+        return tail
 
     def _decode_end(self, media: MediaInfo) -> None:
         """Decode the last seconds: an unfinished download may have its full size and be empty at the end."""
@@ -198,6 +257,8 @@ class _Inspection:
         try:
             return self._still(stream, 0.0, choose=False)
         except RunFailed as problem:
+            if problem.data.get("signal") == "SIGKILL":
+                raise  # the kernel's doing, not the file's
             if problem.code in ("output_invalid", "encoder_failed", "encoder_crashed"):
                 raise RunFailed("input_corrupt", log=problem.log) from problem
             raise
@@ -229,6 +290,20 @@ class _Inspection:
             self._reporter(Progress(fraction=0.4 + 0.59 * min(1.0, done / max(size, 1))))
 
         return sha256_of(self._source, control=self._control, on_bytes=on_bytes)
+
+
+def _with_longest(media: MediaInfo) -> MediaInfo:
+    """AVI tells how long its picture is; sound may go on after it."""
+    if media.container != "avi":
+        return media
+    streams: list[VideoStream | AudioStream] = [*media.video, *media.audio]
+    ends = [stream.start_time + stream.duration for stream in streams if stream.duration is not None]
+    return media.model_copy(update={"duration": max([media.duration, *ends])})
+
+
+def _slack(duration: float) -> float:
+    """How far a duration may be from the truth: some are guessed."""
+    return max(1.0, 0.02 * duration)
 
 
 def _counted_from_its_start(media: MediaInfo) -> MediaInfo:

@@ -73,7 +73,8 @@ def joined(
 ) -> Join:
     """Look at the pieces. Raises RunFailed("parts_do_not_join") when they are not one picture, and Stopped.
 
-    `source` is asked where nothing is shown for long around a cut; it keeps its own clock.
+    `source`, which keeps its own clock, is asked where nothing is shown for long around a cut. Without one
+    the pieces are whole videos, of which nothing can be missing there.
     """
     pieces = tuple(_piece(work_dir / name, RESULTS, limits=limits, control=control) for name in item.parts)
     for name, piece in zip(item.parts, pieces, strict=True):
@@ -92,17 +93,19 @@ def joined(
         if abs(first - cut) > 0.6 * min(near) + _ROUNDED:
             raise RunFailed("parts_do_not_join", reason=f"{name} begins at {first:.3f} instead of {cut:.3f}.")
         still = first - last > 1.5 * max(near)
-        if still and (source is None or _shows(source, last + 0.6 * min(near), cut, limits, control)):
+        if still and source is not None and _shows(source, last + 0.6 * min(near), cut, limits, control):
             raise RunFailed("parts_do_not_join", reason=f"Frames before {name} are missing.")
     return join
 
 
 def check_join(
-    path: Path, join: Join, *, limits: Limits, control: Control
+    path: Path, join: Join, *, decoded_whole: bool, limits: Limits, control: Control
 ) -> tuple[tuple[Check, ...], float, str]:
     """Compare the frames of the result with those of the pieces, and decode what lies around the joins.
 
-    Returns the report, CPU seconds, and what the decoder said. Raises RunFailed and Stopped.
+    `decoded_whole` says that all of it has been decoded already: pieces that were not made here may be right
+    and still not be decodable from any place on. Returns the report, CPU seconds, and what the decoder said.
+    Raises RunFailed and Stopped.
     """
     result = _piece(path, RESULTS, limits=limits, control=control)
     wanted = join.times
@@ -123,7 +126,7 @@ def check_join(
         ),
     ]
     decoded = _Decoded()
-    if all(check.passed for check in report):
+    if not decoded_whole and all(check.passed for check in report):
         for number in range(1, len(join.pieces)):
             around = _window(result, sum(len(piece.times) for piece in join.pieces[:number]))
             decoded += _decode(path, around, limits=limits, control=control)
@@ -171,12 +174,17 @@ class _Decoded:
 
 
 def _window(result: Piece, join: int) -> _Window:
-    """Some frames on each side of the frame at the index `join`; its ends are halfway between frames."""
+    """Some frames on each side of the frame at the index `join`.
+
+    The tool counts a length from where it begins to read, and once more from the first frame that is shown:
+    the end lies after the last frame and before the next by either.
+    """
     times = result.times
     first, end = max(0, join - _AROUND), min(len(times), join + _AROUND)
-    start = (times[first - 1] + times[first]) / 2 if first else times[0]
-    stop = (times[end - 1] + times[end]) / 2 if end < len(times) else times[-1] + _TO_THE_END
-    return _Window(max(0.0, start - result.zero), stop - start, end - first)
+    after = times[end] - times[end - 1] if end < len(times) else _TO_THE_END
+    early = min(times[first] - times[first - 1], after) / 4 if first else 0.0
+    length = times[end - 1] - times[first] + (early + after) / 2
+    return _Window(max(0.0, times[first] - early - result.zero), length, end - first)
 
 
 def _decode(path: Path, window: _Window, *, limits: Limits, control: Control) -> _Decoded:

@@ -29,7 +29,8 @@ class OperationType:
     `plan` is pure and raises Problem when the parameters do not fit the video; it gets an instance of
     `Parameters` and what the video holds. `others` names further files that the parameters speak of, by the
     ids people know them by; then `plan` gets what these hold as well, by the same names, and reads them as
-    sources of these names. With `others_optional` a wish that names none can be a step of a pipeline.
+    sources of these names. Those that put whole tracks of others beside the video's own are not to be
+    `chained`: a pipeline knows the streams of the video alone.
     """
 
     type: str
@@ -39,5 +40,5 @@ class OperationType:
     Parameters: builtins.type[Parameters]
     plan: Callable[..., Plan]
     others: Callable[[Any], Mapping[str, Holds]] | None = None
-    others_optional: bool = False
+    chained: bool = True
     form: bool = True

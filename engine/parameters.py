@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -138,6 +139,23 @@ FileSize = Annotated[
         }
     ),
 ]
+
+
+def _only_if_wanted(value: bool | None) -> bool | None:
+    """Not to want it is the same as not to speak of it."""
+    return value or None
+
+
+Score = Annotated[
+    bool | None,
+    AfterValidator(_only_if_wanted),
+    Field(
+        title="Measure the quality",
+        description="Compare samples of the result with the source (VMAF) and note the figure in its report.",
+        json_schema_extra=ADVANCED,
+    ),
+]
+"""Goes into an operation that encodes the whole picture; its plan then ends with `assembly.scored`."""
 
 
 def _number_of_text(value: object) -> object:

@@ -32,6 +32,7 @@ _ENCRYPTED_TAGS = frozenset({"encv", "enca", "drms", "drmi"})
 _TEXT_LIMIT = 200
 _EVEN = 1.01  # the average of a whole file is never quite its rate
 _HIGHEST_USUAL_RATE = 120.0
+_HASH = "murmur3"  # packets that are listed are hashed as well, all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def probe(path: Path, *, reading: Reading, limits: Limits, control: Control) -> 
         *reading.arguments(limits),
         "-threads", str(limits.threads),
         "-print_format", "json", "-show_format", "-show_streams", "-show_chapters",
+        "-show_data_hash", _HASH,
         # A few packets show whether the picture begins with frames that are not to be shown.
         "-read_intervals", "%+#32", "-show_entries", "packet=stream_index,flags",
         "-i", f"file:{path.absolute()}",
@@ -81,12 +83,17 @@ def probe(path: Path, *, reading: Reading, limits: Limits, control: Control) -> 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The last packets of a file: when they end in the file's own time (None without any), and complaints."""
+    """The last packets of a file: when those of each stream end in the file's own time, and complaints."""
 
-    end: float | None
+    ends: Mapping[int, float]
     encrypted: bool
     warnings: str
     cpu_seconds: float
+
+    @property
+    def end(self) -> float | None:
+        """When the last of all ends; None without any."""
+        return max(self.ends.values(), default=None)
 
 
 def read_tail(path: Path, after: float, *, reading: Reading, limits: Limits, control: Control) -> Tail:
@@ -96,7 +103,8 @@ def read_tail(path: Path, after: float, *, reading: Reading, limits: Limits, con
         *reading.arguments(limits),
         "-threads", str(limits.threads),
         "-read_intervals", f"{after:.3f}%",
-        "-show_entries", "packet=pts_time,dts_time,duration_time:packet_side_data=side_data_type",
+        "-show_entries",
+        "packet=stream_index,pts_time,dts_time,duration_time:packet_side_data=side_data_type",
         "-print_format", "compact",
         "-i", f"file:{path.absolute()}",
     ]  # fmt: skip
@@ -110,21 +118,29 @@ def read_tail(path: Path, after: float, *, reading: Reading, limits: Limits, con
     )
     # The first line kept may be cut in two; there are many others.
     lines = outcome.stdout.decode("ascii", "replace").splitlines()
-    ends = [end for line in lines if (end := _packet_end(line)) is not None]
+    ends: dict[int, float] = {}
+    for line in lines:
+        found = _packet_end(line)
+        if found is not None:
+            stream, end = found
+            ends[stream] = max(end, ends.get(stream, end))
     return Tail(
-        end=max(ends, default=None),
+        ends=ends,
         encrypted=b"Encryption info" in outcome.stdout,
         warnings=without_paths(outcome.log, path.parent),
         cpu_seconds=outcome.cpu_seconds,
     )
 
 
-def _packet_end(line: str) -> float | None:
+def _packet_end(line: str) -> tuple[int, float] | None:
+    """The stream of a packet, and when it ends."""
     fields = dict(field.partition("=")[::2] for field in line.split("|"))
-    start = _seconds(fields.get("pts_time"))
+    stream, start = fields.get("stream_index", ""), _seconds(fields.get("pts_time"))
     if start is None:
         start = _seconds(fields.get("dts_time"))
-    return None if start is None else start + (_seconds(fields.get("duration_time")) or 0.0)
+    if start is None or not stream.isdigit():
+        return None
+    return int(stream), start + (_seconds(fields.get("duration_time")) or 0.0)
 
 
 # ---------------------------------------------------------------------- ffprobe's answer -> our values
@@ -139,8 +155,8 @@ def _media_info(path: Path, answer: _Json) -> MediaInfo:
         raise RunFailed("input_encrypted")
     kinds = [stream.get("codec_type") for stream in streams]
     start = _seconds(shape.get("start_time")) or 0.0
-    if "asf" in names:
-        # Each stream is said to be as long as the file.
+    if {"asf", "avi"} & set(names):
+        # Each stream is said to be as long as the file, or some sound as the picture.
         streams = [{key: value for key, value in item.items() if key != "duration"} for item in streams]
     hidden = frozenset(
         int(packet["stream_index"])
@@ -227,6 +243,7 @@ def _video(stream: _Json, file_start: float, hidden: frozenset[int]) -> VideoStr
         default=bool(disposition.get("default")),
         language=_language(tags),
         title=_text(tags.get("title")),
+        settings=stream.get("extradata_hash"),
     )
 
 
@@ -245,6 +262,7 @@ def _audio(stream: _Json, file_start: float) -> AudioStream:
         default=bool((stream.get("disposition") or {}).get("default")),
         language=_language(tags),
         title=_text(tags.get("title")),
+        settings=stream.get("extradata_hash"),
     )
 
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from engine.ranges import Range, within
 from engine.types.media import AudioStream, MediaInfo, SubtitleStream, VideoStream
-from engine.types.plan import ExpectedStream, Plan
+from engine.types.plan import Expectation, ExpectedStream, OutputPlan, Plan
 from engine.types.recipes import Run, StreamRecipe
 
 _DIFFERENT = 0.2
+_SAME = 0.001
 
 
 def promise_of(plan: Plan, media: MediaInfo) -> MediaInfo:
@@ -102,3 +103,57 @@ def _sound(track: AudioStream, recipe: StreamRecipe, wanted: ExpectedStream, str
 
 def _words(track: SubtitleStream, _recipe: StreamRecipe, wanted: ExpectedStream) -> SubtitleStream:
     return track.model_copy(update={"codec": wanted.codec})
+
+
+# --------------------------------------------------------------------------- promises of two plans as one
+
+
+def lasts(earlier: Plan, following: Plan) -> bool:
+    """Whether the later plan leaves the length as the earlier makes it."""
+    before, after = (plan.outputs[0].expectation.duration for plan in (earlier, following))
+    return before is None or after is None or abs(before - after) < _SAME
+
+
+def promised(output: OutputPlan, earlier: Plan, following: Plan) -> OutputPlan:
+    """The later plan's promise; nothing is a copy any more that the earlier one encodes."""
+    encoded = {
+        stream.source_index
+        for stream in earlier.steps[0].runs[0].files[0].streams
+        if stream.action == "encode"
+    }
+    before = earlier.outputs[0].expectation
+    expected = output.expectation
+    update: dict[str, object] = {}
+    recipes = [
+        stream
+        for step in following.steps
+        for run in step.runs
+        for file in run.files
+        if file.role == output.role and file.member is None
+        for stream in file.streams
+    ]
+    if len(recipes) == len(expected.streams):
+        update["streams"] = tuple(
+            wanted.model_copy(update={"copied": wanted.copied and recipe.source_index not in encoded})
+            for wanted, recipe in zip(expected.streams, recipes, strict=True)
+        )
+        heard = [recipe for recipe in recipes if recipe.kind == "audio"]
+        untouched = bool(heard) and all(recipe.action == "copy" for recipe in heard)
+        if before.loudness is not None and untouched and lasts(earlier, following):
+            update["loudness"] = before.loudness
+    output = output.model_copy(update={"expectation": expected.model_copy(update=update)})
+    return loosened(output, earlier.outputs[0])
+
+
+def loosened(output: OutputPlan, earlier: OutputPlan) -> OutputPlan:
+    """Lengths are only as sure as those of the plan before."""
+    more = earlier.expectation.duration_tolerance
+
+    def loose(expected: Expectation) -> Expectation:
+        tolerance = round(expected.duration_tolerance + more, 3)
+        return expected.model_copy(update={"duration_tolerance": tolerance})
+
+    members = tuple(
+        member.model_copy(update={"expectation": loose(member.expectation)}) for member in output.members
+    )
+    return output.model_copy(update={"expectation": loose(output.expectation), "members": members})

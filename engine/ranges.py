@@ -46,15 +46,20 @@ def range_of(
     """
     begin = start or 0.0
     wished = end if end is not None else begin + length if length is not None else media.duration
-    stream = media.main_video
-    shown = media.duration
-    if stream is not None and stream.duration:
-        shown = min(shown, stream.start_time + stream.duration)
+    shown = shown_until(media)
     if begin >= shown - _SHORTEST:
         what = "picture" if shown < media.duration - _SHORTEST else "video"
         reason = f"The start {clock(begin)} was asked for; the {what} ends at {clock(shown)}."
         raise Problem("parameters_do_not_fit", reason=reason)
     return Range(start=begin, end=round(min(wished, media.duration), 3))
+
+
+def shown_until(media: MediaInfo) -> float:
+    """When the picture ends; the end of the video where that is not told."""
+    stream = media.main_video
+    if stream is None or not stream.duration:
+        return media.duration
+    return min(media.duration, stream.start_time + stream.duration)
 
 
 def within(media: MediaInfo, part: Range) -> tuple[MediaInfo, list[StreamDecision]]:
@@ -82,7 +87,24 @@ def lead_of(part: Range, media: MediaInfo) -> float:
 
     Without an index a search may land after the key frame that is needed: begin well before and throw away.
     """
-    return 0.0 if media.container in INDEXED else min(part.start, _LEAD)
+    return lead_at(part.start, media)
+
+
+def lead_at(moment: float, media: MediaInfo, most: float = _LEAD) -> float:
+    """How many seconds before a moment decoding begins: at most so many, or all where the clock is broken."""
+    if media.broken_clock:
+        return moment
+    return 0.0 if media.container in INDEXED else min(moment, most)
+
+
+def insist_on_clock(media: MediaInfo) -> None:
+    """Raises Problem("parameters_do_not_fit") where no part of the video can be found by its time."""
+    if media.broken_clock:
+        reason = (
+            "The clock of this file begins anew in the middle, so that its parts cannot be found. "
+            "Convert it to MP4 first."
+        )
+        raise Problem("parameters_do_not_fit", reason=reason)
 
 
 def chosen_from(plan: Plan, part: Range, media: MediaInfo) -> Plan:

@@ -4,8 +4,9 @@ One tool at a time, in the calling thread: its two pipes are read through one se
 full pipe and no helper thread outlives a call. While it runs, three things can end it: its Control, the stall
 watchdog (no progress for a while, however long the whole takes) and, for probes, a wall-clock limit. Each
 kills the whole process group. While the Control says pause the group is stopped (SIGSTOP), and that time
-counts neither for the watchdog nor for the limit nor for the speed. If this process dies, the kernel kills
-the tool (`sandbox`), also one that is stopped.
+counts neither for the watchdog nor for the limit nor for the speed; time in which this process was frozen
+itself counts for neither limit. If this process dies, the kernel kills the tool (`sandbox`), also one that is
+stopped.
 """
 
 from __future__ import annotations
@@ -17,25 +18,33 @@ import os
 import selectors
 import shlex
 import signal
-import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-from engine import sandbox
 from engine.control import Control, Stopped
 from engine.progress import ProgressMeter
+from engine.sandbox import starting
+from engine.sandbox.choice import chosen
+from engine.sandbox.process import NOT_SET_UP
+from engine.sandbox.starting import Started
+from engine.sandbox.view import scratch_of
 from engine.stages import stage
 from engine.types.limits import Limits
+from problems import Problem
 
 log = logging.getLogger(__name__)
 
 _LONG_LIST = 20
 _TICK = 0.1
 _READ = 65_536
+# Signals that a tool does not send itself.
+_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
+# Two looks at a tool lie a tenth of a second apart. After so many seconds this process was frozen itself.
+_FROZEN = 2.0
 
 
 class Ending(StrEnum):
@@ -62,6 +71,18 @@ class Outcome:
         return self.ending is Ending.EXITED and self.code == 0
 
 
+class Killed(Problem):
+    """The kernel, for want of memory, or an administrator ended the tool.
+
+    That says nothing about what it read or wrote: nobody may take it for a verdict on a file. It is a fault
+    of the service and worth another try, whatever the tool was for.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("encoder_crashed", signal=signal.Signals(outcome.code).name)
+        self.outcome = outcome
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -72,24 +93,27 @@ def run(
     seconds: float | None = None,
     keep_stdout: int = 1024 * 1024,
     fonts: Path | None = None,
+    sees: Iterable[Path] = (),
 ) -> Outcome:
     """Run a media tool to its end inside the sandbox.
 
-    With a `meter`, stdout is progress and the stall watchdog is on; without one the last `keep_stdout` bytes
-    of stdout are returned. `seconds` limits the wall time. `fonts` is the list of fonts to draw with. Raises
-    Stopped when `control` says so; every other ending is told in the Outcome, for `failures` to judge.
+    It sees the files its command line names after `-i` and those of `sees`; where it writes a file, `cwd` is
+    its scratch folder, and all it may write to. With a `meter`, stdout is progress and the stall watchdog is
+    on; without one the last `keep_stdout` bytes of stdout are returned. `seconds` limits the wall time.
+    `fonts` is the list of fonts to draw with. Raises Stopped when `control` says so, SandboxTooWeak where the
+    operator forbids to run it here, Killed where somebody else killed the tool; every other ending is told in
+    the Outcome, for `failures` to judge.
     """
     control.checkpoint()
-    process = subprocess.Popen(  # noqa: S603 - argv is built by commands.py from numbers and our own names
-        [*sandbox.prefix(limits), *argv],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        cwd=cwd,
-        env=sandbox.environment(fonts=fonts),
-        start_new_session=True,
-    )
+    layer = chosen().layer
+    scratch = scratch_of(argv, cwd)
+    known = _no_files(scratch)
+    try:
+        process = starting.start(argv, layer=layer, cwd=cwd, limits=limits, sees=sees, fonts=fonts)
+    except OSError as error:
+        log.warning("the sandbox cannot be set up", exc_info=True)
+        told = f"sandbox: cannot be set up: {error.strerror or error}\n"
+        return Outcome(ending=Ending.EXITED, code=NOT_SET_UP, stdout=b"", log=told, cpu_seconds=0.0)
     child = _Child(
         process, limits=limits, control=control, meter=meter, seconds=seconds, keep_stdout=keep_stdout
     )
@@ -98,6 +122,10 @@ def run(
     tool = Path(argv[0]).name.partition("-")[0]
     with stage(tool, command=spoken(argv)), child:
         outcome = child.watch()
+    for path, _ in _no_files(scratch) - known:
+        # Nothing we start makes links or pipes. Others would follow them out of the sandbox, or hang on them.
+        log.error("%s left %s, which is no file, and it was removed", tool, Path(path).name)
+        Path(path).unlink(missing_ok=True)
     log.log(
         # Probes are many, short and all alike.
         logging.DEBUG if meter is None and outcome.succeeded else logging.INFO,
@@ -109,7 +137,23 @@ def run(
         outcome.cpu_seconds,
         spoken(argv),
     )
+    if outcome.ending is Ending.SIGNALLED and outcome.code in _FROM_OUTSIDE:
+        raise Killed(outcome)
     return outcome
+
+
+def _no_files(folder: Path | None) -> set[tuple[str, int]]:
+    """What is neither a file nor a folder, by path and by number."""
+    found: set[tuple[str, int]] = set()
+    if folder is None or not folder.is_dir():
+        return found
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                found |= _no_files(Path(entry.path))
+            elif not entry.is_file(follow_symlinks=False):
+                found.add((entry.path, entry.inode()))
+    return found
 
 
 def spoken(argv: Sequence[str]) -> str:
@@ -128,7 +172,7 @@ class _Child:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        process: Started,
         *,
         limits: Limits,
         control: Control,
@@ -148,7 +192,7 @@ class _Child:
         self._cpu_seconds = 0.0
         self._held_at: float | None = None
         self._alive_at = time.monotonic()
-        self._looked_at = self._alive_at
+        self._looked_at = self._judged_at = self._alive_at
         self._life: tuple[object, ...] = ()
 
     def __enter__(self) -> _Child:
@@ -158,9 +202,8 @@ class _Child:
         if self._status is None:
             self._kill()
             self._reap(block=True)
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        self._process.stdout.close()
+        self._process.stderr.close()
 
     def watch(self) -> Outcome:
         """Read both pipes until the tool has ended."""
@@ -169,7 +212,6 @@ class _Child:
                 (self._process.stdout, self._take_stdout),
                 (self._process.stderr, self._stderr.add),
             ):
-                assert pipe is not None  # noqa: S101 - both were asked for as pipes
                 os.set_blocking(pipe.fileno(), False)
                 selector.register(pipe, selectors.EVENT_READ, sink)
             while selector.get_map():
@@ -195,6 +237,8 @@ class _Child:
         if self._control.stopped:
             raise Stopped
         now = time.monotonic()
+        self._forgive(now - self._judged_at)
+        self._judged_at = now
         if self._control.paused != (self._held_at is not None):
             self._hold(now) if self._held_at is None else self._let_go(now, self._held_at)
         if self._held_at is not None:
@@ -210,6 +254,13 @@ class _Child:
             self._life, self._alive_at = life, now
         elif now - self._alive_at > self._limits.stall_seconds:
             self._end(Ending.STALLED)
+
+    def _forgive(self, gap: float) -> None:
+        """Time in which nobody looked, because the machine or this process stood still, is not the tool's."""
+        if gap > _FROZEN:
+            self._alive_at += gap
+            if self._deadline is not None:
+                self._deadline += gap
 
     def _hold(self, now: float) -> None:
         self._held_at = now
@@ -244,7 +295,7 @@ class _Child:
         if pid == 0:
             return False
         self._status = os.waitstatus_to_exitcode(status)
-        self._process.returncode = self._status
+        self._process.reaped(self._status)
         self._cpu_seconds = usage.ru_utime + usage.ru_stime
         return True
 

@@ -48,6 +48,13 @@ _BY_FRAME = frozenset(
         "vflip",
         "pad",
         "drawtext",
+        "ass",
+        # A still picture laid over it, or the picture over itself: a graph with one end on each side.
+        "movie",
+        "colorchannelmixer",
+        "split",
+        "gblur",
+        "overlay",
     }
 )
 _BY_NEIGHBOURS = frozenset({"bwdif", "fps"})
@@ -80,11 +87,6 @@ def divided(plan: Plan, media: MediaInfo, machine: Machine, *, seconds: float | 
         return plan
     cuts = _cuts(whole.key_frames, media.duration, seconds) if seconds else _chosen(whole, machine)
     return whole.divided(cuts) if cuts else plan
-
-
-def segment_threads(machine: Machine, unfinished: int) -> int:
-    """Threads for one segment of an encode of which so many are `unfinished`, itself among them."""
-    return max(1, machine.cores // max(1, min(machine.slots, unfinished)))
 
 
 # ------------------------------------------------------------------------------------------------- the model
@@ -287,7 +289,7 @@ class _Whole:
 
 def _is_divisible(picture: StreamRecipe) -> bool:
     known = _BY_FRAME | _BY_NEIGHBOURS
-    chain = all(item.name in known and not item.takes and not item.gives for item in picture.filters)
+    chain = all(item.name in known for item in picture.filters)
     return (
         picture.action == "encode" and picture.encoder in _JOINABLE and "r" not in picture.options and chain
     )

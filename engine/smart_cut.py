@@ -31,14 +31,14 @@ CONTAINERS = frozenset({"mp4", "mov", "mkv"})
 # Times of key frames are known to the millisecond; no two frames are nearer to each other than this.
 BEFORE = 0.0015
 # Times of storing are earlier than times of showing and must not fall below 0.
-_LEAD = 20.0
+LEAD = 20.0
 _MOST_DELAY = 2
 _PARAMETER_SETS = 31  # sources number theirs from 0
 _WORTH_IT = 0.25
 _OVERLAP = 1.0
 # Samples in a packet of sound that can be cut between packets.
 PACKETS = {"aac": 1024, "mp3": 1152, "ac3": 1536, "eac3": 1536, "opus": 960}
-_TS: dict[str, Scalar] = {"muxdelay": 0, "muxpreload": 0, "mpegts_flags": "+initial_discontinuity"}
+CLOCK: dict[str, Scalar] = {"muxdelay": 0, "muxpreload": 0, "mpegts_flags": "+initial_discontinuity"}
 _JOINED, _SETS = "joined.mp4", "sets.h264"
 
 
@@ -146,7 +146,7 @@ def runs(
         raw = FileRecipe(part=_SETS, muxer="h264", streams=(copy,), frames=1)
         made.append(Run(inputs=(Input(parts=(strange[0],)),), expected_duration=0.1, files=(raw,)))
     joined = FileRecipe(part=_JOINED, muxer="mp4", streams=(copy,), parameter_sets=_SETS if strange else None)
-    clock = Input(parts=tuple(names), one_clock=True, shift=-_LEAD)
+    clock = Input(parts=tuple(names), one_clock=True, shift=-LEAD)
     made.append(Run(inputs=(clock,), source_times=True, expected_duration=length / 20, files=(joined,)))
     finished = FileRecipe(
         role="video",
@@ -192,7 +192,7 @@ def _piece_run(media: MediaInfo, stream: VideoStream, name: str, piece: Piece, s
                 part=name,
                 muxer="mpegts",
                 streams=(recipe,),
-                options={**_TS, "output_ts_offset": f"{_LEAD + shift:.3f}"},
+                options={**CLOCK, "output_ts_offset": f"{LEAD + shift:.3f}"},
             ),
         ),
     )

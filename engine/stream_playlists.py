@@ -17,10 +17,15 @@ from engine.types.plan import MEMBERS
 CONTENT_TYPE = "application/vnd.apple.mpegurl"
 _VERSION = 7  # fragmented MP4 with one header for all segments
 _GROUP = "sound"
+_WORDS = "words"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _QUOTED = re.compile(r"[\"\x00-\x1f\x7f\u2028\u2029]")
 _ENTRY = re.compile(r"#EXTINF:(\d+\.\d+),\n#EXT-X-BYTERANGE:(\d+)@(\d+)\n([a-z0-9.-]+)")
 _HEADER = re.compile(r"#EXT-X-MAP:URI=\"([a-z0-9.-]+)\",BYTERANGE=\"(\d+)@0\"")
+_LINES = re.compile(
+    r"#EXTM3U\n#EXT-X-VERSION:\d+\n#EXT-X-TARGETDURATION:(\d+)\n#EXT-X-MEDIA-SEQUENCE:0\n"
+    r"#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:(\d+\.\d+),\n([a-z0-9.-]+)\n#EXT-X-ENDLIST\n"
+)
 _TARGET = re.compile(r"#EXT-X-TARGETDURATION:(\d+)")
 
 
@@ -44,6 +49,16 @@ class Sound:
     channels: int | None
     default: bool
     fragments: Fragments
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A track of subtitles. `name` and `language` come from people."""
+
+    playlist: str
+    name: str
+    language: str | None
+    forced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,30 @@ def media_playlist(file_name: str, fragments: Fragments) -> str:
     return "\n".join([*lines, "#EXT-X-ENDLIST", ""])
 
 
+def words_playlist(file_name: str, seconds: float) -> str:
+    """The playlist of subtitles: one file for the whole time."""
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{_VERSION}",
+        f"#EXT-X-TARGETDURATION:{max(1, rounded(seconds))}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-PLAYLIST-TYPE:VOD",
+        f"#EXTINF:{seconds:.6f},",
+        file_name,
+        "#EXT-X-ENDLIST",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def read_words_playlist(text: str, file_name: str) -> float | None:
+    """The seconds that a playlist of subtitles covers; None where it is not one of this file alone."""
+    found = _LINES.fullmatch(text)
+    if found is None or found[3] != file_name or rounded(float(found[2])) > int(found[1]):
+        return None
+    return float(found[2])
+
+
 def rounded(seconds: float) -> int:
     """Whole seconds as the format counts them: half of one is one."""
     return floor(seconds + 0.5)
@@ -110,28 +149,50 @@ def read_media_playlist(text: str, file_name: str) -> Listed | None:
     )
 
 
-def master_playlist(pictures: Iterable[Picture], sounds: Iterable[Sound]) -> str:
-    """The playlist players begin with: all sizes, the best first, and all sound tracks."""
-    tracks = list(sounds)
+def master_playlist(
+    pictures: Iterable[Picture], sounds: Iterable[Sound], subtitles: Iterable[Words] = ()
+) -> str:
+    """The playlist players begin with: all sizes, the best first, all sound tracks and subtitles."""
+    tracks, words = list(sounds), list(subtitles)
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     names: set[str] = set()
     for number, track in enumerate(tracks, 1):
         name = _unique(_quotable(track.name) or f"Track {number}", names)
         lines.append(f"#EXT-X-MEDIA:{_attributes(_sound_attributes(track, name))}")
+    names = set()
+    for number, spoken in enumerate(words, 1):
+        name = _unique(_quotable(spoken.name) or f"Track {number}", names)
+        lines.append(f"#EXT-X-MEDIA:{_attributes(_words_attributes(spoken, name))}")
+    shown = {"SUBTITLES": f'"{_WORDS}"'} if words else {}
     for picture in pictures:
-        lines.append(f"#EXT-X-STREAM-INF:{_attributes(_picture_attributes(picture, tracks))}")
+        attributes = {**_picture_attributes(picture, tracks), **shown}
+        lines.append(f"#EXT-X-STREAM-INF:{_attributes(attributes)}")
         lines.append(f"{MEMBERS}/{picture.playlist}")
     return "\n".join([*lines, ""])
 
 
 def _sound_attributes(track: Sound, name: str) -> dict[str, str]:
     attributes = {"TYPE": "AUDIO", "GROUP-ID": f'"{_GROUP}"', "NAME": f'"{name}"'}
-    if track.language and track.language != "und" and _LANGUAGE.fullmatch(track.language):
-        attributes["LANGUAGE"] = f'"{track.language}"'
+    attributes |= _language(track.language)
     attributes |= {"DEFAULT": "YES" if track.default else "NO", "AUTOSELECT": "YES"}
     if track.channels:
         attributes["CHANNELS"] = f'"{track.channels}"'
     return {**attributes, "URI": f'"{MEMBERS}/{track.playlist}"'}
+
+
+def _words_attributes(track: Words, name: str) -> dict[str, str]:
+    """Players offer them; only those that belong to the picture are shown without being asked for."""
+    attributes = {"TYPE": "SUBTITLES", "GROUP-ID": f'"{_WORDS}"', "NAME": f'"{name}"'}
+    attributes |= _language(track.language)
+    forced = "YES" if track.forced else "NO"
+    attributes |= {"DEFAULT": forced, "AUTOSELECT": "YES", "FORCED": forced}
+    return {**attributes, "URI": f'"{MEMBERS}/{track.playlist}"'}
+
+
+def _language(language: str | None) -> dict[str, str]:
+    if language and language != "und" and _LANGUAGE.fullmatch(language):
+        return {"LANGUAGE": f'"{language}"'}
+    return {}
 
 
 def _picture_attributes(picture: Picture, tracks: list[Sound]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from engine.control import Control
 from engine.failures import RunFailed
 from engine.fragments import Fragments, Unsound, fragments_of
 from engine.storage import sha256_of, sync_directory, sync_file
-from engine.stream_playlists import Picture, Sound
+from engine.stream_playlists import Picture, Sound, Words
 from engine.types.limits import Limits
 from engine.types.media import MediaInfo
 from engine.types.plan import MASTER, MEMBERS, MemberPlan, OutputPlan
@@ -28,12 +28,12 @@ _CONTAINER = "hls"
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """A media file that is what it should be, and the text of its playlist."""
+    """A media file that is what it should be. Subtitles have no fragments."""
 
     plan: MemberPlan
     path: Path
     media: MediaInfo
-    fragments: Fragments
+    fragments: Fragments | None
 
     @property
     def playlist(self) -> Path:
@@ -56,6 +56,13 @@ def finish_stream(folder: Path, output: OutputPlan, *, limits: Limits, control: 
     members: list[_Member] = []
     report: list[Check] = []
     cpu_seconds = 0.0
+    empty = [one for one in output.members if one.kind == "subtitle" and not _has_lines(folder, one)]
+    for plan in empty:
+        (folder / MEMBERS / plan.name).unlink(missing_ok=True)
+        name = f"{Path(plan.name).stem}: lines"
+        report.append(Check(name=name, passed=True, expected="left out without any", actual="none"))
+    kept = tuple(one for one in output.members if one not in empty)
+    output = output.model_copy(update={"members": kept})
     for plan in output.members:
         path = folder / MEMBERS / plan.name
         seen = output.model_copy(update={"expectation": plan.expectation})
@@ -65,9 +72,17 @@ def finish_stream(folder: Path, output: OutputPlan, *, limits: Limits, control: 
             for check in verified.verification.report
         ]
         cpu_seconds += verified.cpu_seconds
-        members.append(_Member(plan, path, verified.media, _fragments(path)))
+        fragments = None if plan.kind == "subtitle" else _fragments(path)
+        members.append(_Member(plan, path, verified.media, fragments))
+    longest = max(one.fragments.duration for one in members if one.fragments is not None)
     for member in members:
-        member.playlist.write_text(playlists.media_playlist(member.path.name, member.fragments))
+        name = member.path.name
+        text = (
+            playlists.words_playlist(name, longest)
+            if member.fragments is None
+            else playlists.media_playlist(name, member.fragments)
+        )
+        member.playlist.write_text(text)
     (folder / MASTER).write_text(_master(members), encoding="utf-8")
     report += stream_checks(folder, output)
     if failed := [check for check in report if not check.passed]:
@@ -85,7 +100,8 @@ def stream_checks(folder: Path, output: OutputPlan) -> list[Check]:
     for member in output.members:
         path = folder / MEMBERS / member.name
         text = path.with_suffix(".m3u8").read_text()
-        wrong = _faults(text, path, member)
+        words = member.kind == "subtitle"
+        wrong = _faults_of_words(text, path) if words else _faults(text, path, member)
         checks.append(
             Check(
                 name=f"playlist {path.stem}",
@@ -94,7 +110,7 @@ def stream_checks(folder: Path, output: OutputPlan) -> list[Check]:
                 actual=wrong or f"complete, {text.count('#EXTINF')} segments",
             )
         )
-        if wrong:
+        if wrong or words:
             continue
         real = fragments_of(path)
         longest = max(longest, real.duration)
@@ -158,8 +174,17 @@ def _faults(text: str, path: Path, member: MemberPlan) -> str:
     return ""
 
 
+def _faults_of_words(text: str, path: Path) -> str:
+    return "" if playlists.read_words_playlist(text, path.name) is not None else "not readable"
+
+
 def _same(one: list[float], other: list[float]) -> bool:
     return len(one) == len(other) and all(abs(a - b) <= _SAME_MOMENT for a, b in zip(one, other, strict=True))
+
+
+def _has_lines(folder: Path, member: MemberPlan) -> bool:
+    path = folder / MEMBERS / member.name
+    return path.is_file() and "-->" in path.read_text(encoding="utf-8", errors="replace")
 
 
 def _fragments(path: Path) -> Fragments:
@@ -170,9 +195,12 @@ def _fragments(path: Path) -> Fragments:
 
 
 def _master(members: list[_Member]) -> str:
-    pictures, sounds = [], []
+    pictures, sounds, words = [], [], []
     for one in members:
-        if one.plan.kind == "video":
+        name = one.plan.title or _spoken(one.plan.language)
+        if one.fragments is None:
+            words.append(Words(one.playlist.name, name, one.plan.language, one.plan.forced))
+        elif one.plan.kind == "video":
             (stream,) = one.media.video
             pictures.append(
                 Picture(
@@ -187,14 +215,14 @@ def _master(members: list[_Member]) -> str:
             sounds.append(
                 Sound(
                     playlist=one.playlist.name,
-                    name=one.plan.title or _spoken(one.plan.language),
+                    name=name,
                     language=one.plan.language,
                     channels=track.channels,
                     default=one.plan.default,
                     fragments=one.fragments,
                 )
             )
-    return playlists.master_playlist(pictures, sounds)
+    return playlists.master_playlist(pictures, sounds, words)
 
 
 def _spoken(language: str | None) -> str:
@@ -250,7 +278,14 @@ def _media_of(members: list[_Member], size: int) -> MediaInfo:
         for one in members
         if one.plan.kind == "audio"
     ]
-    duration = max(one.media.duration for one in members)
+    words = [
+        one.media.subtitles[0].model_copy(
+            update={"language": one.plan.language, "title": one.plan.title, "forced": one.plan.forced}
+        )
+        for one in members
+        if one.plan.kind == "subtitle"
+    ]
+    duration = max(one.media.duration for one in members if one.fragments is not None)
     return MediaInfo(
         container=_CONTAINER,
         format_names=(_CONTAINER,),
@@ -263,5 +298,9 @@ def _media_of(members: list[_Member], size: int) -> MediaInfo:
         ),
         audio=tuple(
             track.model_copy(update={"index": len(video) + number}) for number, track in enumerate(audio)
+        ),
+        subtitles=tuple(
+            track.model_copy(update={"index": len(video) + len(audio) + number})
+            for number, track in enumerate(words)
         ),
     )

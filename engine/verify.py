@@ -30,8 +30,8 @@ _LOUDNESS_SLACK = 2.0  # a track with few and high peaks cannot be met exactly
 _PEAK_SLACK = 1.5  # lossy codecs move peaks, and the filter keeps a little below its limit
 _SIZE_SLACK = 1  # rounding of pixels that are not square
 
-# ffprobe guesses the length of these from their bit rate; only reading them through tells.
-_MEASURED = frozenset({"aac", "mp3"})
+# ffprobe guesses the length of some from their bit rate, and of AVI tells that of the picture: they are read.
+_MEASURED = frozenset({"aac", "mp3", "avi"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,23 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-dialog-close]")) event.target.closest("dialog").close();
 });
 
+// A list of which several can be chosen: its bar shows while any is.
+function countChosen(form) {
+  const chosen = form.querySelectorAll("[data-choose]:checked").length;
+  form.querySelector("[data-chosen-bar]").hidden = chosen === 0;
+  form.querySelector("[data-chosen-count]").textContent = String(chosen);
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-choose]")) countChosen(event.target.form);
+});
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-choose-none]");
+  if (!button) return;
+  for (const box of button.form.querySelectorAll("[data-choose]")) box.checked = false;
+  countChosen(button.form);
+});
+
 // A select or tick box that applies itself at once, such as the library's filters.
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-autosubmit]")) event.target.form.requestSubmit();
@@ -78,10 +95,12 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
   startPlayers(document.body);
 });
 
+for (const bar of document.querySelectorAll("[data-chosen-bar]")) countChosen(bar.closest("form"));
 syncThemeSwitch();
 focusErrors(document);
 startPlayers(document);
 for (const toast of document.querySelectorAll("[data-message]")) {
-  showToast(toast.textContent.trim(), toast.dataset.message);
+  showToast(toast.querySelector("span").textContent.trim(), toast.dataset.message, toast.querySelector("form"));
 }
 if (document.body.dataset.signedIn) startLive();
+if (document.getElementById("queue")) void import("./queue.js").then(({ startQueue }) => startQueue());

@@ -1,5 +1,6 @@
 // The upload page: Uppy's dashboard over tus, set up from the data attributes the server wrote.
 import Uppy from "@uppy/core";
+import { getDroppedFiles } from "@uppy/core/utils";
 import Dashboard from "@uppy/dashboard";
 import Tus from "@uppy/tus";
 
@@ -80,15 +81,17 @@ uppy.on("upload-success", async (file, response) => {
 
 // A drop beside the area counts too; without this the browser would leave the page for the file.
 document.addEventListener("dragover", (event) => event.preventDefault());
-document.addEventListener("drop", (event) => {
+document.addEventListener("drop", async (event) => {
   if (area.contains(event.target)) return;
   event.preventDefault();
-  for (const data of event.dataTransfer.files) {
-    try {
-      uppy.addFile({ name: data.name, type: data.type, data });
-    } catch (error) {
-      uppy.info(error.message, "error");
-    }
+  // Also what is inside dropped folders, however deep.
+  const dropped = await getDroppedFiles(event.dataTransfer, { logDropError: (error) => uppy.log(error, "error") });
+  try {
+    uppy.addFiles(
+      dropped.map((data) => ({ name: data.name, type: data.type, data, meta: { relativePath: data.relativePath || null } })),
+    );
+  } catch (error) {
+    uppy.info(error.message, "error");
   }
 });
 

@@ -22,6 +22,7 @@ from jobs.models import Job
 from jobs.selectors import OperationWithJob
 from jobs.serializers import (
     CancelledSerializer,
+    JobMoveSerializer,
     JobSerializer,
     OperationCreateSerializer,
     OperationSerializer,
@@ -184,6 +185,20 @@ class JobBumpView(APIView):
         return _job(steering.job_bump(viewer=viewer_of(request), job_id=job_id))
 
 
+class JobMoveView(APIView):
+    @extend_schema(operation_id="move_job", request=JobMoveSerializer, responses=JobSerializer)
+    def post(self, request: Request, job_id: str) -> Response:
+        """Put a waiting job right before or after another of yours that waits in the same line. Nobody else's
+        job moves."""
+        body = JobMoveSerializer(data=_object(request))
+        body.is_valid(raise_exception=True)
+        ((side, beside),) = body.validated_data.items()
+        moved = steering.job_reorder(
+            viewer=viewer_of(request), job_id=job_id, beside=beside, before=side == "before"
+        )
+        return _job(moved)
+
+
 class JobsCancelView(APIView):
     @extend_schema(operation_id="cancel_all_jobs", request=None, responses=CancelledSerializer)
     def post(self, request: Request) -> Response:
@@ -225,10 +240,14 @@ def _operations(found: list[OperationWithJob], request: Request) -> list[dict[st
     return operations_as_json(found, states=by_id, context={"request": request})
 
 
-def _body(request: Request) -> OperationCreateSerializer:
+def _object(request: Request) -> dict[str, Any]:
     if not isinstance(request.data, dict):
         raise Problem("malformed_body", reason="a JSON object is expected")
-    body = OperationCreateSerializer(data=request.data)
+    return request.data
+
+
+def _body(request: Request) -> OperationCreateSerializer:
+    body = OperationCreateSerializer(data=_object(request))
     body.is_valid(raise_exception=True)
     return body
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs import api, statistics_api, webhooks_api
+from jobs import api, retention_api, statistics_api, webhooks_api
 
 urlpatterns = [
     path("videos/<str:video_id>/operations", api.VideoOperationsView.as_view(), name="api-video-operations"),
@@ -16,7 +16,9 @@ urlpatterns = [
     path("jobs/<str:job_id>/pause", api.JobPauseView.as_view(), name="api-job-pause"),
     path("jobs/<str:job_id>/resume", api.JobResumeView.as_view(), name="api-job-resume"),
     path("jobs/<str:job_id>/bump", api.JobBumpView.as_view(), name="api-job-bump"),
+    path("jobs/<str:job_id>/move", api.JobMoveView.as_view(), name="api-job-move"),
     path("jobs/<str:job_id>/retry", api.JobRetryView.as_view(), name="api-job-retry"),
+    path("me/retention", retention_api.MeRetentionView.as_view(), name="api-me-retention"),
     path("stats/jobs", statistics_api.JobStatisticsView.as_view(), name="api-stats-jobs"),
     path("stats/jobs/by-type", statistics_api.TypeStatisticsView.as_view(), name="api-stats-by-type"),
     path("stats/jobs/timeline", statistics_api.TimelineView.as_view(), name="api-stats-timeline"),

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from jobs.models import Step
 from jobs.outbox import Outbox
+from videos.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,13 @@ WORK = "jobs.work"
 RECONCILE = "jobs.reconcile"
 _WORKERS = "jobs.workers-alive"
 DELIVER = "jobs.deliver"
+# A queue without a lane, so that workers which start media tools need no way to the internet.
+OUTBOUND = "outbound"
 
 
 class _Call(NamedTuple):
     task: str
-    lane: str
+    queue: str
     kwargs: dict[str, str]
     delay: float | None = None
 
@@ -46,6 +49,7 @@ def wake_on_commit(lane: str, *, count: int = 1, delay: float | None = None) -> 
 
 def wake(lane: str, *, count: int = 1, delay: float | None = None) -> None:
     """As `wake_on_commit`, at once. Never raises and never waits for the broker."""
+    crash_point("before_wake_up")
     for _ in range(count):
         _outbox.put(_Call(WORK, lane, {"lane": str(Step.Lane(lane))}, delay))
 
@@ -56,14 +60,14 @@ def reconcile_soon() -> None:
 
 
 def deliver_on_commit() -> None:
-    """Lets a worker of the short lane send webhooks once the current transaction has committed."""
+    """Lets a worker that reaches the internet send webhooks once the current transaction has committed."""
     transaction.on_commit(deliver, robust=True)
 
 
 def deliver(*, count: int = 1) -> None:
     """As `deliver_on_commit`, at once, with `count` workers. Never raises and never waits for the broker."""
     for _ in range(count):
-        _outbox.put(_Call(DELIVER, Step.Lane.SHORT, {}))
+        _outbox.put(_Call(DELIVER, OUTBOUND, {}))
 
 
 def pending(lane: str) -> int:
@@ -114,22 +118,22 @@ def _waiting(connection: Any, lane: str) -> int:
 
 
 def _are_enough(connection: Any, lane: str) -> bool:
-    """Wake-ups that wait mean that no worker of the lane is idle; more than twice as many as there are
-    workers would only find nothing to do."""
+    """Wake-ups that wait mean that no worker of the lane is idle; more than two for each worker
+    would only find nothing to do."""
     workers = settings.SHORT_WORKER_CONCURRENCY if lane == Step.Lane.SHORT else settings.WORKER_CONCURRENCY
     return _waiting(connection, lane) >= 2 * workers
 
 
 def _send(call: _Call) -> None:
     with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
-        if call.task == WORK and call.delay is None and _are_enough(producer.connection, call.lane):
+        if call.task == WORK and call.delay is None and _are_enough(producer.connection, call.queue):
             # Whoever takes those will look into the lane after what this one is about was committed, and goes
             # on for as long as there is something.
             return
         current_app.send_task(
             call.task,
             kwargs=call.kwargs,
-            queue=str(call.lane),
+            queue=str(call.queue),
             countdown=call.delay,
             ignore_result=True,
             producer=producer,

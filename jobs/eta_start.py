@@ -9,20 +9,18 @@ from django.db import connection
 from jobs.claiming import Claim, machine_of, worker_name
 from jobs.eta_live import Forecast
 from jobs.eta_pace import paces_for
-from jobs.models import Step
 
 
 class Start(NamedTuple):
-    """`encoding` are the steps of the encode lane that run on this machine, `crowd` those of all lanes."""
+    """`crowd` are the steps that run on this machine, this one among them."""
 
     forecast: Forecast
-    encoding: int
     crowd: int
 
 
 _BESIDE = """
-    SELECT s.cost_key, s.work, beside.encoding, beside.everybody FROM jobs_step s, (
-        SELECT count(*) FILTER (WHERE lane = %s) AS encoding, count(*) AS everybody FROM jobs_step
+    SELECT s.cost_key, s.work, beside.everybody FROM jobs_step s, (
+        SELECT count(*) AS everybody FROM jobs_step
         WHERE status = 'active' AND starts_with(worker, %s)
     ) beside WHERE s.id = %s
 """
@@ -31,8 +29,8 @@ _BESIDE = """
 def step_start(claim: Claim) -> Start:
     """Two short queries."""
     with connection.cursor() as cursor:
-        cursor.execute(_BESIDE, [Step.Lane.ENCODE, machine_of(worker_name()), claim.step_id])
+        cursor.execute(_BESIDE, [machine_of(worker_name()), claim.step_id])
         row = cursor.fetchone()
-    key, work, encoding, crowd = row or ("", 0.0, 1, 1)  # without a row the lease is lost
+    key, work, crowd = row or ("", 0.0, 1)  # without a row the lease is lost
     span = paces_for([key]).span(key, work)
-    return Start(Forecast(span, crowd=max(1, crowd)), max(1, encoding), max(1, crowd))
+    return Start(Forecast(span, crowd=max(1, crowd)), max(1, crowd))

@@ -47,6 +47,17 @@ class JobError(TypedDict):
     fix: JobFix | None
 
 
+HoldCode = Literal["drained", "retry", "working_hours", "own_limit", "operation_limit", "tier_limit"]
+
+
+class HoldState(TypedDict):
+    """Why a waiting job does not start although a worker may be free."""
+
+    code: HoldCode
+    detail: str
+    until: str | None
+
+
 class EstimateState(TypedDict):
     """When a job will begin and end. While it is `estimating` there are no times: too little is known.
 
@@ -78,6 +89,7 @@ class JobState(TypedDict):
     speed: float | None
     eta_seconds: float | None
     queue_position: int | None
+    held: HoldState | None
     estimate: EstimateState | None
     attempt: int
     max_attempts: int
@@ -132,9 +144,16 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_state(job: Job, *, queue_position: int | None = None, estimate: Estimate | None = None) -> JobState:
-    """The public state of `job`; `queue_position` comes from `jobs.selectors.queue_positions`, `estimate`
-    from `jobs.eta.estimates`. Without one, what its worker said last."""
+def job_state(
+    job: Job,
+    *,
+    queue_position: int | None = None,
+    held: HoldState | None = None,
+    estimate: Estimate | None = None,
+) -> JobState:
+    """The public state of `job`; `queue_position` comes from `jobs.selectors.queue_positions`, `held` from
+    `jobs.holds`, `estimate` from `jobs.eta.estimates`. Live messages come without the last two: then what the
+    worker said last."""
     seconds = job.eta_seconds if estimate is None else estimate.seconds
     return {
         "id": job.id,
@@ -147,6 +166,7 @@ def job_state(job: Job, *, queue_position: int | None = None, estimate: Estimate
         "speed": None if job.speed is None else round(job.speed, 2),
         "eta_seconds": None if seconds is None else round(seconds, 1),
         "queue_position": queue_position,
+        "held": held,
         "estimate": None if estimate is None else estimate_state(estimate),
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,

@@ -3,9 +3,10 @@ what the rules of retention say; counts storage by tier and keeps the count of e
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import date, timedelta
+
+from django.conf import settings
 
 from jobs import workspace
 from jobs.figures import DAY
@@ -18,9 +19,12 @@ from jobs.webhooks.sending import deliveries_purge
 from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
+from videos.crash_points import crash_point
+from videos.services.shares import visits_purge
 from videos.services.uploads import uploads_expire
 from videos.services.usage import usage_fold
 from videos.services.videos import media_sweep, videos_purge
+from videos.storage import cache_trim, disk_now
 
 SCRATCH_KEPT_SECONDS = 3600
 
@@ -35,28 +39,33 @@ class Cleaned:
     uploads: int
     videos: int
     files: int
+    cached_bytes: int
     sessions: int
     idempotency_keys: int
     storage_changes: int
     tiers_counted: int
     webhook_deliveries: int
+    share_visits: int
 
 
 def clean() -> Cleaned:
     """One round; safe to repeat and to run at any time."""
-    settings = site_settings()
+    rules = site_settings()
+    crash_point("cleaning")
     return Cleaned(
         scratch_folders=scratch_sweep(),
-        retired={**retention_apply(settings), "jobs": _history_retire(settings.history_days)},
+        retired={**retention_apply(rules), "jobs": _history_retire(rules.history_days)},
         parts=parts_sweep(untouched_seconds=SCRATCH_KEPT_SECONDS),
         uploads=uploads_expire(),
-        videos=videos_purge(trashed_before=settings.trash_kept),
+        videos=videos_purge(trashed_before=rules.trash_kept),
         files=media_sweep(),
+        cached_bytes=cache_trim(most=settings.MEDIA_CACHE_BYTES),
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
         storage_changes=usage_fold(),
         tiers_counted=storage_count(),
         webhook_deliveries=deliveries_purge(),
+        share_visits=visits_purge(),
     )
 
 
@@ -66,7 +75,7 @@ def _history_retire(days: int | None) -> int:
 
 def scratch_sweep() -> int:
     """Removes folders left by workers that died, an hour after the last change."""
-    stale = workspace.steps_with_folders(untouched_since=time.time() - SCRATCH_KEPT_SECONDS)
+    stale = workspace.steps_with_folders(untouched_since=disk_now() - SCRATCH_KEPT_SECONDS)
     active = set(Step.objects.filter(id__in=stale, status=Step.Status.ACTIVE).values_list("id", flat=True))
     dead = [step_id for step_id in stale if step_id not in active]
     for step_id in dead:

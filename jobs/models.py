@@ -12,13 +12,17 @@ from django.db.models import Func, Q, Value
 from django.db.models.functions import Now
 
 from jobs.eta_models import Pace
+from jobs.queue_models import Limit, Turn, Usage
 from jobs.site_models import SiteSettings, TierStorage
 from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
 from users.models import Priority
 from videos.models import Operation, Video
 
-__all__ = ["SEQ_STRIDE", "Job", "Pace", "SiteSettings", "Step", "TierStorage", "Webhook", "WebhookDelivery"]
+__all__ = [
+    "SEQ_STRIDE", "Job", "Limit", "Pace", "SiteSettings", "Step", "TierStorage", "Turn", "Usage", "Webhook",
+    "WebhookDelivery",
+]  # fmt: skip
 
 # A row's `seq` moves by this much with each write, which leaves room for progress messages in between
 # that are sent without a write.
@@ -99,7 +103,10 @@ class Job(models.Model):
     duration_ms = models.BigIntegerField(null=True, blank=True)
     cpu_seconds = models.FloatField(default=0)
     output_bytes = models.BigIntegerField(default=0, db_default=0, help_text="Size of the results it made")
-    run_after = models.DateTimeField(null=True, blank=True)
+    # For people: the claim looks at those of the steps.
+    run_after = models.DateTimeField(
+        null=True, blank=True, help_text="When the first of its steps is tried again"
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True, help_text="Since when, while it is paused")
     seq = models.BigIntegerField(default=SEQ_STRIDE)
@@ -245,13 +252,24 @@ class Step(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
     )
     position = models.PositiveSmallIntegerField()
-    # Where it stands in its lane, within its priority. Taken from the numbers of the ids, so that it begins
-    # in order of age; a bump deals the places of one owner's steps out anew.
+    # Its age, from the numbers of the ids.
     place = models.BigIntegerField(
         db_default=Func(Value("jobs_step_id_seq"), function="nextval", output_field=models.BigIntegerField()),
         editable=False,
     )
+    # Where it stands among its owner's steps of the same lane and priority. It begins in order of age, with
+    # wide gaps (a sequence of its own that counts in steps of 2^30), so that a move writes only what is
+    # moved.
+    rank = models.BigIntegerField(
+        db_default=Func(
+            Value("jobs_step_rank_seq"), function="nextval", output_field=models.BigIntegerField()
+        ),
+        editable=False,
+    )
     kind = models.CharField(max_length=32)
+    type = models.CharField(
+        max_length=32, default="", db_default="", blank=True, help_text="The job's, for the claim's index"
+    )
     lane = models.CharField(max_length=8, choices=Lane)
     priority = models.PositiveSmallIntegerField(
         choices=Priority, help_text="The job's, for the claim's index"
@@ -262,6 +280,10 @@ class Step(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)
     worker = models.CharField(max_length=100, blank=True)
+    threads = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Of the processor, as its last claim granted them"
+    )
+    run_after = models.DateTimeField(null=True, blank=True, help_text="Not tried again before this time")
     result = models.JSONField(null=True, blank=True)
     weight = models.FloatField(default=1, db_default=1, help_text="Its share of the job's work")
     fraction = models.FloatField(default=0, db_default=0, help_text="How much of it is done, 0 to 1")
@@ -275,19 +297,25 @@ class Step(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            # The claim: who waits in this lane, and the best step of each.
+            # The claim: who waits in this lane for what, and the best step of each.
             models.Index(
-                fields=["lane", "owner", "priority", "place"],
+                fields=["lane", "owner", "priority", "type", "rank", "place"],
                 name="step_claimable",
                 condition=Q(status="queued"),
             ),
-            # The claim, for owners at their cap: intake runs all the same.
+            # An owner's order, whatever the type: neighbours of a job that is moved.
+            models.Index(
+                fields=["owner", "lane", "priority", "rank", "place"],
+                name="step_own_order",
+                condition=Q(status="queued"),
+            ),
+            # The claim: since when an owner has waited.
             models.Index(
                 fields=["lane", "owner", "priority", "place"],
-                name="step_intake_claimable",
-                condition=Q(status="queued", kind="intake"),
+                name="step_eldest",
+                condition=Q(status="queued"),
             ),
-            # A job's place in the queue.
+            # The admin's figure of what has waited longest.
             models.Index(
                 fields=["lane", "priority", "place"], name="step_order", condition=Q(status="queued")
             ),

@@ -23,6 +23,7 @@ from jobs.transitions import Locked
 from jobs.webhooks.events import event_record
 from problems import Problem
 from telemetry.metrics import STEP_DURATION
+from videos.crash_points import crash_point
 from videos.services.outputs import PlacedOutput, outputs_record, outputs_unplace
 from videos.services.videos import video_intake_fail, video_intake_succeed
 
@@ -125,6 +126,8 @@ def _step_done(
                 cpu_seconds=cpu_seconds,
                 machine=machine_of(step.worker),
             )
+        transaction.on_commit(lambda: crash_point("step_done"))
+        crash_point("step_recorded")
         return True
 
 
@@ -178,14 +181,18 @@ def _make_again(locked: Locked, step: Step, makers: Sequence[Step], problem: Pro
     transitions.job_requeue(locked, step, problem=problem, delay=timedelta(0), counts=False)
 
 
-def step_hand_back(claim: Claim) -> bool:
+def step_hand_back(claim: Claim, *, cpu_seconds: float = 0) -> bool:
     """Gives a step back at once: the worker shuts down, or the job is paused for too long. It was no try."""
     with transaction.atomic():
         held = _locked_and_held(claim)
         if held is None:
             return False
+        crash_point("before_hand_back")
+        locked, step = held
+        step.cpu_seconds += cpu_seconds
+        locked.job.cpu_seconds += cpu_seconds
         lost = Problem("worker_lost")
-        transitions.job_requeue(*held, problem=lost, delay=timedelta(0), counts=False)
+        transitions.job_requeue(locked, step, problem=lost, delay=timedelta(0), counts=False)
         return True
 
 

@@ -9,8 +9,6 @@ What a killed process leaves is found by the sweep.
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -19,6 +17,8 @@ from django.conf import settings
 from jobs.claiming import Claim
 from jobs.models import Job, Step
 from users.ids import public_id_is_valid
+from videos import storage
+from videos.crash_points import crash_point
 from videos.storage import sync_folder
 
 PartSizes = dict[str, int]
@@ -33,8 +33,11 @@ def parts_keep(claim: Claim, parts: Mapping[str, Path]) -> PartSizes:
     folder.mkdir(parents=True, exist_ok=True, mode=0o750)
     for name, path in parts.items():
         path.replace(folder / name)
+    crash_point("parts_moved")
     for one in (folder, *folder.parents[:3]):
         sync_folder(one)
+    for name in parts:
+        storage.keep(folder / name)
     return {name: (folder / name).stat().st_size for name in parts}
 
 
@@ -46,7 +49,7 @@ def parts_drop(claim: Claim) -> None:
 def parts_of(job_id: str) -> dict[str, Path]:
     """The parts of the job's finished steps that are there as they were left, by name."""
     noted = [item for step in _makers(job_id) for item in _noted(step).items()]
-    return {name: path for name, (path, size) in noted if _is_there(path, size)}
+    return {name: storage.present(path) for name, (path, size) in noted if storage.is_there(path, size)}
 
 
 def makers_of_missing(job_id: str) -> list[Step]:
@@ -54,18 +57,19 @@ def makers_of_missing(job_id: str) -> list[Step]:
     return [
         step
         for step in _makers(job_id)
-        if not all(_is_there(path, size) for path, size in _noted(step).values())
+        if not all(storage.is_there(path, size) for path, size in _noted(step).values())
     ]
 
 
 def job_parts_discard(job_id: str) -> None:
     """Removes all parts of a job that has ended."""
+    crash_point("before_discard")
     _remove(_root() / job_id)
 
 
 def parts_sweep(*, untouched_seconds: float) -> int:
     """Removes what crashes left: parts of jobs that have ended, and parts no row of a live job names."""
-    before = time.time() - untouched_seconds
+    before = storage.disk_now() - untouched_seconds
     folders = [entry for entry in _entries(_root()) if public_id_is_valid("job", entry.name)]
     live = {job.id for job in Job.objects.filter(id__in=[entry.name for entry in folders], finished_at=None)}
     removed = 0
@@ -91,10 +95,6 @@ def _noted(step: Step) -> dict[str, tuple[Path, int]]:
     return {name: (folder / name, size) for name, size in result["parts"].items()}
 
 
-def _is_there(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
-
-
 def _root() -> Path:
     return Path(settings.MEDIA) / "work" / "parts"
 
@@ -115,7 +115,7 @@ def _sweep(folders: Iterable[Path], before: float) -> int:
 
 
 def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+    storage.discard_folder(folder)
     if folder.parent != _root():
         try:
             folder.parent.rmdir()

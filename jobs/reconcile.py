@@ -1,18 +1,20 @@
 """Brings back what got lost: leases of dead workers, wake-ups, uploads whose process ended too early.
 
 Runs every ten seconds and when a worker starts. One at a time, under an advisory lock; every part may be
-cut short and repeated.
+cut short and repeated, and what goes wrong with one row or one part keeps no other from being looked at.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -25,11 +27,15 @@ from jobs.webhooks import sending
 from problems import Problem
 from telemetry import tracing
 from telemetry.metrics import LEASE_LOSSES
+from videos.crash_points import crash_point
 from videos.selectors import uploads_awaiting_video
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
+# Shorter than the pause between two reminders, in seconds.
+MOMENT = 5.0
+_made_at: float | None = None
 _LOCK = 0x76_69_64_65_6F  # any number of our own
 
 
@@ -44,17 +50,32 @@ class Reconciled:
     wake_ups_sent: int = 0
 
 
+def reconcile_if_due() -> Reconciled:
+    """One round, unless this process made one a moment ago.
+
+    While no worker listens the beat's reminders pile up. They carry no time at which they expire, because a
+    worker whose clock is ahead would throw each of them away; instead a pile of them is one round.
+    """
+    global _made_at  # noqa: PLW0603 - one for each process
+    now = time.monotonic()
+    if _made_at is not None and now - _made_at < MOMENT:
+        return Reconciled()
+    _made_at = now
+    return reconcile()
+
+
 def reconcile() -> Reconciled:
     """One round. Does nothing where another process is at it."""
     with _alone() as alone:
         if not alone:
             return Reconciled()
+        crash_point("reconciling")
         done = Reconciled(
-            leases_expired=leases_expire(),
-            jobs_stopped=jobs_of_trash_stop(),
-            uploads_finished=uploads_finish(),
-            deliveries_given_up=sending.deliveries_give_up(),
-            wake_ups_sent=wake_ups_restore() + sending.wake_up(),
+            leases_expired=_apart(leases_expire),
+            jobs_stopped=_apart(jobs_of_trash_stop),
+            uploads_finished=_apart(uploads_finish),
+            deliveries_given_up=_apart(sending.deliveries_give_up),
+            wake_ups_sent=_apart(wake_ups_restore) + _apart(sending.wake_up),
         )
     if done != Reconciled(wake_ups_sent=done.wake_ups_sent):
         log.info("reconciled: %s", done)
@@ -64,7 +85,8 @@ def reconcile() -> Reconciled:
 def leases_expire() -> int:
     """Ends the tries of workers that went silent: back to the queue, or failed after the last one."""
     expired = Step.objects.filter(status=Step.Status.ACTIVE, lease_until__lt=Now())
-    return sum(_lease_expire(step.id, step.job_id) for step in expired.order_by("lease_until")[:BATCH])
+    acts = (partial(_lease_expire, step.id, step.job_id) for step in expired.order_by("lease_until")[:BATCH])
+    return sum(map(_apart, acts))
 
 
 @transaction.atomic
@@ -79,6 +101,7 @@ def _lease_expire(step_id: int, job_id: str) -> bool:
     with tracing.continued(locked.job.trace, job_id=job_id, step_id=step.id, attempt=step.attempt):
         log.warning("step %s of job %s: the lease of %s ran out", step.id, job_id, step.worker)
         step_end_try(locked, step, Problem("worker_lost"))
+    crash_point("lease_expired")
     return True
 
 
@@ -86,7 +109,7 @@ def jobs_of_trash_stop() -> int:
     """Cancels the live jobs of videos that were deleted. Their workers have noticed by themselves."""
     orphaned = Q(video=None) | Q(video__deleted_at__isnull=False)
     jobs = Job.objects.filter(orphaned, finished_at=None).only("id")[:BATCH]
-    return sum(_stop(job.id) for job in jobs)
+    return sum(_apart(partial(_stop, job.id)) for job in jobs)
 
 
 @transaction.atomic
@@ -100,14 +123,16 @@ def _stop(job_id: str) -> bool:
 
 def uploads_finish() -> int:
     """Makes the videos of uploads whose process ended between the last byte and the row."""
-    finished = 0
-    for upload_id in uploads_awaiting_video():
-        try:
-            upload_finish(upload_id=upload_id)
-            finished += 1
-        except Problem as problem:
-            log.warning("upload %s cannot become a video: %s", upload_id, problem.code)
-    return finished
+    return sum(_apart(partial(_upload_finish, upload_id)) for upload_id in uploads_awaiting_video())
+
+
+def _upload_finish(upload_id: str) -> bool:
+    try:
+        upload_finish(upload_id=upload_id)
+    except Problem as problem:
+        log.warning("upload %s cannot become a video: %s", upload_id, problem.code)
+        return False
+    return True
 
 
 def wake_ups_restore() -> int:
@@ -122,6 +147,17 @@ def wake_ups_restore() -> int:
         dispatch.wake(lane, count=missing)
         sent += missing
     return sent
+
+
+def _apart(part: Callable[[], int]) -> int:
+    """What `part` returns, or 0 where it failed; without PostgreSQL the round is over."""
+    try:
+        return part()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("a part of the reconciliation failed; the others go on")
+        return 0
 
 
 @contextmanager

@@ -5,21 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Min, QuerySet
 
+from jobs import queues
 from jobs.eta import estimates
 from jobs.eta_types import Estimate
 from jobs.events import JobState, job_state
+from jobs.holds import Hold, Holds
 from jobs.models import Job, Step
 from problems import Problem
 from users.ids import public_id_is_valid
-from users.models import User
+from users.models import Priority, User
 from videos.models import Operation, Video
 from videos.selectors import operations_of
 
-_PLACE = "_queue_position"
-_ESTIMATE = "_estimate"
+_PLACE, _HOLD, _ESTIMATE = "_queue_position", "_hold", "_estimate"
+
+
+# Of an owner's line so many jobs are shown.
+LINE_SHOWN = 50
+
+
+class Line(NamedTuple):
+    """Waiting jobs of one owner that stand in one line, the next first; `more` than are here."""
+
+    lane: Step.Lane
+    priority: Priority
+    jobs: list[Job]
+    more: bool
 
 
 class OperationWithJob(NamedTuple):
@@ -98,28 +111,18 @@ def with_latest_jobs(operations: Sequence[Operation]) -> list[OperationWithJob]:
 def job_states(jobs: Iterable[Job]) -> list[JobState]:
     """The public states of the jobs, with places in the queue for those that wait, and what is expected."""
     jobs = list(jobs)
-    positions, expected = queue_positions(jobs), estimates(jobs)
-    return [
-        job_state(job, queue_position=positions.get(job.id), estimate=expected.get(job.id)) for job in jobs
-    ]
+    positions, holds, expected = queue_positions(jobs), Holds(jobs), estimates(jobs)
+    return [_state(job, positions.get(job.id), holds.of(job), expected.get(job.id)) for job in jobs]
 
 
-# The order in which a lane is claimed is (priority, place); what a claim leaves out for a while - the cap of
-# its owner, a wait before the next try - does not change a place in that order.
-_POSITIONS = """
-    WITH place AS (
-        SELECT id, row_number() OVER (ORDER BY priority, place) AS position
-        FROM jobs_step
-        WHERE lane = %(lane)s AND status = 'queued'
-          AND (priority, place) <= (
-              SELECT max(priority), max(place) FROM jobs_step WHERE id = ANY(%(steps)s))
-    )
-    SELECT id, position FROM place WHERE id = ANY(%(steps)s)
-"""
+def _state(job: Job, position: int | None, hold: Hold | None, expected: Estimate | None) -> JobState:
+    held = None if hold is None else hold.state
+    return job_state(job, queue_position=position, held=held, estimate=expected)
 
 
 def queue_positions(jobs: Iterable[Job]) -> dict[str, int]:
-    """The place in its lane, from 1, of each job among `jobs` that waits in the queue."""
+    """The place in its lane, from 1, of each job among `jobs` that waits in the queue: how many steps are
+    taken before it, as things stand, and one. What is left out for a while keeps its place."""
     waiting = [job.id for job in jobs if job.status == Job.Status.QUEUED]
     if not waiting:
         return {}
@@ -134,18 +137,18 @@ def queue_positions(jobs: Iterable[Job]) -> dict[str, int]:
         by_lane.setdefault(step.lane, {})[step.id] = step.job_id
     positions: dict[str, int] = {}
     for lane, job_of in by_lane.items():
-        with connection.cursor() as cursor:
-            cursor.execute(_POSITIONS, {"lane": lane, "steps": list(job_of)})
-            positions.update({job_of[step_id]: position for step_id, position in cursor.fetchall()})
+        places = queues.places(lane=lane, steps=list(job_of))
+        positions.update({job_of[step_id]: position for step_id, position in places.items()})
     return positions
 
 
 def queue_positions_note(jobs: Sequence[Job]) -> None:
-    """Finds the places of all of them at once, for `queue_position` to know, and when they will begin and
-    end, for `estimate`: what shows many jobs on a page would ask for each."""
-    positions, expected = queue_positions(jobs), estimates(jobs)
+    """Finds the places of all of them at once, what holds them, and when they will begin and end, for
+    `queue_position`, `job_hold` and `estimate` to know: what shows many jobs on a page would ask for each."""
+    positions, holds, expected = queue_positions(jobs), Holds(jobs), estimates(jobs)
     for job in jobs:
         vars(job)[_PLACE] = positions.get(job.id)
+        vars(job)[_HOLD] = holds.of(job)
         vars(job)[_ESTIMATE] = expected.get(job.id)
 
 
@@ -155,6 +158,40 @@ def queue_position(job: Job) -> int | None:
         noted: int | None = vars(job)[_PLACE]
         return noted
     return queue_positions([job]).get(job.id)
+
+
+def job_hold(job: Job) -> Hold | None:
+    """Why the job waits although a worker may be free; None where it does not, or only waits for its turn."""
+    if _HOLD in vars(job):
+        noted: Hold | None = vars(job)[_HOLD]
+        return noted
+    return Holds([job]).of(job)
+
+
+def queue_of(viewer: User) -> list[Line]:
+    """The viewer's waiting jobs, inspections left out, in the order in which they are taken: a line for each
+    lane and priority in which there are some, with their places and what holds them noted. Without their
+    logs."""
+    lines = [
+        _line(viewer, lane, priority) for lane in (Step.Lane.ENCODE, Step.Lane.SHORT) for priority in Priority
+    ]
+    queue_positions_note([job for line in lines for job in line.jobs])
+    return [line for line in lines if line.jobs]
+
+
+def _line(viewer: User, lane: Step.Lane, priority: Priority) -> Line:
+    steps = Step.objects.filter(owner=viewer, lane=lane, priority=priority, status=Step.Status.QUEUED)
+    # A divided job has many steps; the first of them stands for it.
+    firsts = (
+        steps.exclude(type=Job.INTAKE)
+        .order_by()
+        .values("job_id")
+        .annotate(rank=Min("rank"), age=Min("place"))
+    )
+    ids = list(firsts.order_by("rank", "age").values_list("job_id", flat=True)[: LINE_SHOWN + 1])
+    found = jobs_for(viewer).filter(id__in=ids[:LINE_SHOWN], status=Job.Status.QUEUED)
+    jobs = sorted(found, key=lambda job: ids.index(job.id))
+    return Line(lane, priority, jobs, len(ids) > LINE_SHOWN)
 
 
 def estimate(job: Job) -> Estimate | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from engine.types.plan import Plan
-from jobs.events import JobState, job_state
+from jobs.events import HoldCode, JobState, job_state
 from jobs.models import Job
 from jobs.selectors import OperationWithJob
 from users.models import Priority
@@ -26,6 +26,14 @@ class JobErrorSerializer(ErrorSerializer):
     retryable = serializers.BooleanField()
     fix = JobFixSerializer(
         allow_null=True, help_text="An operation on the same video that would not fail for this reason"
+    )
+
+
+class JobHoldSerializer(serializers.Serializer[Any]):
+    code = serializers.ChoiceField(choices=get_args(HoldCode))
+    detail = serializers.CharField()
+    until = serializers.CharField(
+        allow_null=True, help_text="When that is expected to end, where it is known"
     )
 
 
@@ -69,7 +77,13 @@ class JobSerializer(serializers.Serializer[Any]):
     eta_seconds = serializers.FloatField(
         allow_null=True, help_text="Seconds left to its end; null while that is being estimated"
     )
-    queue_position = serializers.IntegerField(allow_null=True, help_text="From 1, while it waits")
+    queue_position = serializers.IntegerField(
+        allow_null=True, help_text="From 1, while it waits: the turns of all users are counted"
+    )
+    held = JobHoldSerializer(
+        allow_null=True,
+        help_text="Why it waits although a worker may be free. Live events come without it.",
+    )
     estimate = EstimateSerializer(
         allow_null=True, help_text="While it waits or runs: when it is expected to begin and to end"
     )
@@ -178,6 +192,26 @@ class PlanSerializer(serializers.Serializer[Plan]):
         allow_null=True,
         help_text="Seconds: it probably takes no less and no more",
     )
+
+
+class JobMoveSerializer(serializers.Serializer[Any]):
+    """One of the two."""
+
+    before = serializers.CharField(
+        max_length=64, required=False, help_text="Id of the job to stand right before"
+    )
+    after = serializers.CharField(
+        max_length=64, required=False, help_text="Id of the job to stand right after"
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such key."), code="unknown")
+        if len(attrs) != 1:
+            raise serializers.ValidationError(
+                {"before": "Give before or after, one of them."}, code="required"
+            )
+        return attrs
 
 
 class CancelledSerializer(serializers.Serializer[Any]):

@@ -21,11 +21,13 @@ from jobs.selectors import job_get_for
 from problems import Problem
 from users.models import Priority, User
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Operation, Upload, Video
 from videos.selectors import others_held, video_get_for
 from videos.services.operations import operation_get_or_create, operation_status_set
+from videos.services.reservations import operation_hold
 from videos.services.uploads import upload_advance, upload_create
-from videos.services.videos import video_create_from_upload, video_intake_restart
+from videos.services.videos import upload_bytes_keep, video_create_from_upload, video_intake_restart
 
 
 class Submission(NamedTuple):
@@ -69,7 +71,7 @@ def operation_submit(
 
     An equal one that failed or was cancelled runs again. `priority` may lower what the owner's tier
     grants and never exceeds it. Raises Problem not_found, video_not_ready, video_failed,
-    unknown_operation, invalid_parameters or parameters_do_not_fit.
+    unknown_operation, invalid_parameters, parameters_do_not_fit, quota_exceeded or storage_full.
     """
     video = video_get_for(viewer, video_id)
     request = _request(video, type, parameters)
@@ -91,6 +93,8 @@ def _operation_start(
     if operation.status != Operation.Status.PENDING:
         operation_status_set(operation_id=operation.id, status=Operation.Status.PENDING)
         operation.refresh_from_db()
+    # Where it does not fit, nothing is started: the transaction takes the operation's row back too.
+    operation_hold(operation=operation, expected=request.plan.estimated_size or request.media.size)
     job = transitions.job_create(
         video=video,
         operation=operation,
@@ -130,6 +134,7 @@ def upload_finish(*, upload_id: str) -> Video:
 
     Raises Problem upload_gone, upload_offset_conflict where bytes are missing, or source_missing.
     """
+    upload_bytes_keep(upload_id)
     with transaction.atomic():
         upload = Upload.objects.filter(id=upload_id).first()
         if upload is None:
@@ -137,6 +142,7 @@ def upload_finish(*, upload_id: str) -> Video:
         video = video_create_from_upload(upload=upload)
         if not Job.objects.filter(video=video, type=Job.INTAKE).exists():
             _intake_start(video)
+        transaction.on_commit(lambda: crash_point("video_made"))
         return video
 
 

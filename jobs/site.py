@@ -1,19 +1,24 @@
-"""The site's settings, and storage counted by tier.
+"""The site's settings and limits, and storage counted by tier.
 
-A drain is part of the claim's SQL, so it holds for every worker as soon as it is committed.
+Drains, hours and limits are part of the claim's SQL, so they hold for every worker as soon as they are
+committed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from jobs.claiming import claims_stop
 from jobs.dispatch import wake_on_commit
-from jobs.models import Job, SiteSettings, Step, TierStorage
+from jobs.models import Limit, SiteSettings, Step, TierStorage
+from problems import FieldError, Problem
 from users.models import Tier
 from videos.models import Output, Upload, Video
 
@@ -24,37 +29,60 @@ def site_settings() -> SiteSettings:
 
 
 def site_settings_save(changed: SiteSettings) -> None:
-    """Stores the settings. Once this returns, no claim starts a step in a lane that is drained.
+    """Stores the settings. Once this returns, no claim starts anything that they forbid.
 
-    Claims that are under way end first, so none of them can have missed the change. Lanes that are open
-    again are woken.
+    Claims that are under way end first, so none of them can have missed the change. Lanes in which more may
+    start than before are woken. Raises Problem invalid_request for a time zone that PostgreSQL does not know.
     """
     with transaction.atomic():
         claims_stop()
+        time_zone_check(changed.time_zone)
         stored = SiteSettings.objects.filter(pk=SiteSettings.ONLY).first()
         before = frozenset() if stored is None else stored.lanes_drained
         changed.pk = SiteSettings.ONLY
         changed.save(force_insert=stored is None, force_update=stored is not None)
-        workers = {
-            Step.Lane.SHORT: settings.SHORT_WORKER_CONCURRENCY,
-            Step.Lane.ENCODE: settings.WORKER_CONCURRENCY,
-        }
-        for lane in before - changed.lanes_drained:
-            wake_on_commit(lane, count=workers[Step.Lane(lane)])
+        opened = set(before - changed.lanes_drained)
+        if stored is not None and stored.low_from is not None:
+            opened.add(Step.Lane.ENCODE)
+        _wake(opened - changed.lanes_drained)
 
 
-def held_by_drain(job: Job, known: SiteSettings | None = None) -> SiteSettings | None:
-    """The settings, where they are why this waiting job does not start. Whoever has them may give them."""
-    if job.status != Job.Status.QUEUED:
-        return None
-    found = known or site_settings()
-    drained = found.lanes_drained
-    if not drained:
-        return None
-    if drained == set(Step.Lane.values):
-        return found
-    waiting = Step.objects.filter(job=job, status=Step.Status.QUEUED).order_by("position")
-    return found if waiting.values_list("lane", flat=True).first() in drained else None
+def time_zone_check(name: str) -> None:
+    """Raises Problem invalid_request where Python or PostgreSQL does not know it. The claim's SQL reads it:
+    what fails there would stop the queue."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT statement_timestamp() AT TIME ZONE %s", [name])
+        ZoneInfo(name)
+    except (DatabaseError, ValueError, OSError, ZoneInfoNotFoundError):
+        detail = "This is not the name of a time zone, such as Europe/Berlin."
+        raise Problem("invalid_request", errors=[FieldError("/time_zone", "invalid", detail)]) from None
+
+
+def limit_save(limit: Limit) -> None:
+    """Stores a limit. It holds for every claim from here on; what runs goes on. Both lanes are woken: more
+    may be allowed than before."""
+    with transaction.atomic():
+        claims_stop()
+        limit.save()
+        _wake(Step.Lane.values)
+
+
+def limit_delete(limit: Limit) -> None:
+    """Takes a limit away."""
+    with transaction.atomic():
+        claims_stop()
+        limit.delete()
+        _wake(Step.Lane.values)
+
+
+def _wake(lanes: Iterable[str]) -> None:
+    workers = {
+        Step.Lane.SHORT: settings.SHORT_WORKER_CONCURRENCY,
+        Step.Lane.ENCODE: settings.WORKER_CONCURRENCY,
+    }
+    for lane in lanes:
+        wake_on_commit(lane, count=workers[Step.Lane(lane)])
 
 
 def storage_count() -> int:

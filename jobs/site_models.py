@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -52,6 +53,19 @@ class SiteSettings(models.Model):
         blank=True,
         help_text="Shown to people whose jobs wait. It does not end the drain.",
     )
+    low_from = models.TimeField(
+        "low priority runs from",
+        null=True,
+        blank=True,
+        help_text="Outside these hours no encode of low priority starts. Empty: at any time.",
+    )
+    low_until = models.TimeField("until", null=True, blank=True, help_text="May be past midnight.")
+    time_zone = models.CharField(
+        max_length=64,
+        default="UTC",
+        db_default="UTC",
+        help_text="Of the hours above, such as Europe/Berlin.",
+    )
     banner = models.CharField(
         max_length=300, blank=True, help_text="Shown on every page, also to people who are not signed in."
     )
@@ -77,6 +91,15 @@ class SiteSettings(models.Model):
             models.CheckConstraint(
                 condition=models.Q(banner_level__in=["info", "warn", "bad"]), name="site_banner_level_known"
             ),
+            models.CheckConstraint(
+                condition=models.Q(low_from=None, low_until=None)
+                | (
+                    models.Q(low_from__isnull=False, low_until__isnull=False)
+                    & ~models.Q(low_from=models.F("low_until"))
+                ),
+                name="site_hours_begin_and_end",
+                violation_error_message="Give a beginning and another end, or neither.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -87,6 +110,15 @@ class SiteSettings(models.Model):
         """The lanes in which nothing starts."""
         lanes = {"short": self.drained_short, "encode": self.drained_encode}
         return frozenset(lane for lane, drained in lanes.items() if drained or self.drained)
+
+    def low_runs_at(self, moment: datetime) -> bool:
+        """Whether encodes of low priority may start then."""
+        if self.low_from is None or self.low_until is None:
+            return True
+        clock = moment.astimezone(ZoneInfo(self.time_zone)).time()
+        if self.low_from < self.low_until:
+            return self.low_from <= clock < self.low_until
+        return clock >= self.low_from or clock < self.low_until
 
     @property
     def trash_kept(self) -> timedelta:

@@ -1,4 +1,4 @@
-"""What people do with jobs that wait or run: cancel, pause, resume, bump.
+"""What people do with jobs that wait or run: cancel, pause, resume, and change their order.
 
 Each function has a twin `…_any` for staff, whoever owns the job. A state that does not allow the action is
 a Problem job_state_conflict. The inspection of an upload cannot be steered: deleting the video ends it.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from jobs import transitions
+from jobs import order, transitions
 from jobs.claiming import claims_of_owner_lock
-from jobs.models import Job, Step
+from jobs.models import Job
 from jobs.publish import publish_on_commit
 from jobs.selectors import job_get_for, queue_position
 from jobs.transitions import Locked
@@ -77,10 +77,58 @@ def job_bump(*, viewer: User, job_id: str) -> Job:
 
 def job_bump_any(*, job_id: str) -> Job:
     """`job_bump` for staff, whoever owns the job. Raises Problem job_state_conflict, Job.DoesNotExist."""
-    job = Job.objects.only("owner_id").get(id=job_id)
+    return _arrange(job_id, lambda locked: order.to_the_front(locked.job), word="bumped")
+
+
+def job_reorder(*, viewer: User, job_id: str, beside: str, before: bool) -> Job:
+    """Puts a waiting job right before or after the viewer's job `beside`.
+
+    Raises as `job_cancel`, and Problem job_order_conflict where the two do not wait in the same line: both
+    must wait, in one lane and at one priority.
+    """
+    other = job_get_for(viewer, beside)
+    return job_reorder_any(job_id=job_get_for(viewer, job_id).id, beside=other.id, before=before)
+
+
+def job_reorder_any(*, job_id: str, beside: str, before: bool) -> Job:
+    """`job_reorder` for staff. Raises Problem job_state_conflict, job_order_conflict, Job.DoesNotExist."""
+
+    def act(locked: Locked) -> None:
+        other = Job.objects.only("owner_id", "priority", "status").get(id=beside)
+        lane = order.lane_of(locked.job)
+        same = other.owner_id == locked.job.owner_id and other.priority == locked.job.priority
+        if lane is None or other.id == locked.job.id or not same or order.lane_of(other) != lane:
+            raise Problem("job_order_conflict")
+        order.beside(locked.job, other, lane=lane, before=before)
+
+    return _arrange(job_id, act, word="moved")
+
+
+def job_shift(*, viewer: User, job_id: str, earlier: bool) -> Job:
+    """Lets a waiting job and the viewer's next one before or after it change places; at the end of the queue
+    nothing changes. Raises as `job_cancel`."""
+
+    def act(locked: Locked) -> None:
+        lane = order.lane_of(locked.job)
+        beside = None if lane is None else order.neighbour(locked.job, lane=lane, before=earlier)
+        if lane is not None and beside is not None:
+            order.beside(locked.job, Job.objects.only("id").get(id=beside), lane=lane, before=earlier)
+
+    return _arrange(job_get_for(viewer, job_id).id, act, word="moved")
+
+
+def _arrange(job_id: str, act: Callable[[Locked], None], *, word: str) -> Job:
+    """Lets `act` change the place of a waiting job among its owner's, which nobody claims meanwhile."""
+
+    def arrange(locked: Locked) -> None:
+        act(locked)
+        transitions.job_save(locked.job)
+        publish_on_commit("job.queued", locked.job, queue_position=queue_position(locked.job))
+
+    owner = Job.objects.only("owner_id").get(id=job_id).owner_id
     with transaction.atomic():
-        claims_of_owner_lock(raw_id(job.owner_id))
-        return steer(job_id, _to_the_front, word="bumped", states=(Job.Status.QUEUED,))
+        claims_of_owner_lock(raw_id(owner))
+        return steer(job_id, arrange, word=word, states=(Job.Status.QUEUED,))
 
 
 def steer(job_id: str, act: Callable[[Locked], None], *, word: str, states: tuple[str, ...]) -> Job:
@@ -96,42 +144,3 @@ def steer(job_id: str, act: Callable[[Locked], None], *, word: str, states: tupl
             raise Problem("job_state_conflict", status="inspecting an upload", action=word)
         act(locked)
     return locked.job
-
-
-# Deals the places of the owner's waiting steps out anew: those of the job first, the others behind them in
-# their order. The set of places stays the same, so nobody else moves. Rows that another transaction holds
-# are left out, not waited for: a step that is being claimed or cancelled needs no place.
-_BUMP = """
-    WITH mine AS MATERIALIZED (
-        SELECT s.id, s.job_id, s.place FROM jobs_step s
-        WHERE s.lane = %(lane)s AND s.owner_id = %(owner)s AND s.priority = %(priority)s
-          AND s.status = 'queued' AND s.place <= (
-            SELECT max(o.place) FROM jobs_step o
-            WHERE o.job_id = %(job)s AND o.lane = %(lane)s AND o.status = 'queued')
-        FOR NO KEY UPDATE SKIP LOCKED
-    ), places AS (
-        SELECT place, row_number() OVER (ORDER BY place) AS number FROM mine
-    ), dealt AS (
-        SELECT id, row_number() OVER (ORDER BY job_id <> %(job)s, place) AS number FROM mine
-    )
-    UPDATE jobs_step s SET place = places.place FROM dealt JOIN places USING (number)
-    WHERE s.id = dealt.id AND s.place <> places.place
-"""
-
-
-def _to_the_front(locked: Locked) -> None:
-    job = locked.job
-    waiting = Step.objects.filter(job=job, status=Step.Status.QUEUED)
-    for lane in set(waiting.values_list("lane", flat=True)):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _BUMP,
-                {
-                    "lane": lane,
-                    "priority": job.priority,
-                    "owner": raw_id(job.owner_id),
-                    "job": raw_id(job.id),
-                },
-            )
-    transitions.job_save(job)
-    publish_on_commit("job.queued", job, queue_position=queue_position(job))

@@ -10,7 +10,7 @@ from celery import shared_task
 from jobs import dispatch
 from jobs.execution import lane_drain
 from jobs.housekeeping import clean
-from jobs.reconcile import reconcile
+from jobs.reconcile import reconcile_if_due
 from jobs.rollups import rollups_update
 from jobs.webhooks.sending import deliver
 
@@ -29,7 +29,7 @@ def deliver_task(**_: object) -> bool:
 
 @shared_task(name=dispatch.RECONCILE, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
 def reconcile_task(**_: object) -> dict[str, int]:
-    return asdict(reconcile())
+    return asdict(reconcile_if_due())
 
 
 @shared_task(name="jobs.clean", ignore_result=False)  # type: ignore[untyped-decorator]  # Celery has no types

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import F, Min, Sum
 from django.db.models.functions import Now
 
 from engine.fixes import fix_for
@@ -29,6 +29,7 @@ from jobs.webhooks.events import EventType, event_record
 from problems import Problem
 from telemetry import tracing
 from telemetry.metrics import FAILURES, JOBS_FINISHED, RETRIES
+from videos.crash_points import crash_point
 from videos.models import Operation, Video
 from videos.services.operations import operation_status_set
 
@@ -87,6 +88,7 @@ def job_create(
     for step in steps:
         step.lane = lane or step.lane
     Step.objects.bulk_create(steps)
+    crash_point("job_written")
     publish_on_commit("job.queued", job)
     _wake(Counter(str(step.lane) for step in steps if not step.needs))
     transaction.on_commit(lambda: log.info("job %s (%s) waits", job.id, job.type), robust=True)
@@ -101,6 +103,7 @@ def _steps(job: Job, plan: Plan | None, video: Video) -> Iterable[Step]:
             owner_id=job.owner_id,
             position=0,
             kind=Job.INTAKE,
+            type=job.type,
             lane=Step.Lane.SHORT,
             priority=job.priority,
             cost_key=cost.key,
@@ -115,6 +118,7 @@ def _steps(job: Job, plan: Plan | None, video: Video) -> Iterable[Step]:
             owner_id=job.owner_id,
             position=step.position,
             kind=step.kind,
+            type=job.type,
             lane=step.lane.value,
             priority=job.priority,
             needs=list(step.needs),
@@ -162,6 +166,8 @@ def job_cancel(locked: Locked) -> None:
     locked.job.cancel_requested_at = locked.now
     locked.job.error_code = locked.job.error_message = ""
     _end(locked, Job.Status.CANCELLED)
+    crash_point("cancel_written")
+    transaction.on_commit(lambda: crash_point("cancelled"))
 
 
 def _end(locked: Locked, status: Job.Status) -> None:
@@ -221,10 +227,12 @@ def steps_unblock(locked: Locked, done: Step) -> None:
 def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelta, counts: bool) -> None:
     """Puts an active step back for another try after `delay`; `counts` says whether this one was a try.
 
-    Steps that are done stay done, and those that run go on; the job waits only where none runs. A paused job
-    stays paused; whatever it waits for then, it waits for to be resumed first.
+    Steps that are done stay done, those that run go on, and those that wait may be claimed meanwhile; the job
+    waits only where none runs. A paused job stays paused; whatever it waits for then, it waits for to be
+    resumed first.
     """
     job, now = locked
+    crash_point("before_requeue")
     paused = job.status == Job.Status.PAUSED
     if not counts:
         step.attempt -= 1
@@ -232,12 +240,13 @@ def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelt
     step.lease_until = step.lease_token = step.started_at = None
     step.worker = ""
     step.fraction, step.pace = 0, None
+    step.run_after = now + delay if delay else None
     step.save()
     job.attempt = max(Step.objects.filter(job=job).values_list("attempt", flat=True))
     job.progress = _progress(job)
     job.speed = None
     _eta_forget(job)
-    job.run_after = now + delay if delay else None
+    job.run_after = _tried_again(job, now)
     job.error_code, job.error_message = problem.code, problem.detail
     if counts:
         transaction.on_commit(lambda: RETRIES.add(operation=job.type, code=problem.code), robust=True)
@@ -253,6 +262,15 @@ def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelt
     wake_on_commit(step.lane, delay=seconds or None)
 
 
+def _tried_again(job: Job, now: datetime) -> datetime | None:
+    """When the first of the steps that wait for their next try gets it."""
+    waiting = Step.objects.filter(
+        job=job, status__in=[Step.Status.QUEUED, Step.Status.PAUSED], run_after__gt=now
+    )
+    found: datetime | None = waiting.aggregate(first=Min("run_after"))["first"]
+    return found
+
+
 def steps_reopen(locked: Locked, steps: Sequence[Step]) -> None:
     """Finished steps have to be done again, because what they left is gone."""
     paused = locked.job.status == Job.Status.PAUSED
@@ -260,6 +278,7 @@ def steps_reopen(locked: Locked, steps: Sequence[Step]) -> None:
         status=Step.Status.PAUSED if paused else Step.Status.QUEUED,
         result=None,
         fraction=0,
+        run_after=None,
         started_at=None,
         finished_at=None,
         worker="",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs import statistics_views, views, webhooks_views
+from jobs import queue_views, statistics_views, views, webhooks_views
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("sample/", views.sample, name="sample"),
     path("jobs/", views.jobs, name="jobs"),
     path("jobs/cancel/", views.jobs_cancel, name="jobs-cancel"),
+    path("queue/", queue_views.queue, name="queue"),
+    path("queue/<str:job_id>/", queue_views.queue_move, name="queue-move"),
     path("jobs/<str:job_id>/", views.job, name="job"),
     path("jobs/<str:job_id>/row/", views.job_row, name="job-row"),
     path("jobs/<str:job_id>/log/", views.job_log, name="job-log"),

@@ -7,6 +7,7 @@ watches the clock.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import threading
@@ -21,15 +22,17 @@ from django.db import connection
 
 from engine.control import Control
 from engine.types.results import Progress
-from jobs import claiming, shutdown
-from jobs.claiming import Claim, Lease
+from jobs import leases, shutdown
+from jobs.claiming import Claim
 from jobs.eta_live import Forecast, Left, left_of
 from jobs.eta_pace import Took
 from jobs.eta_start import Start
 from jobs.events import ends_state, job_message, job_state
+from jobs.leases import Lease
 from jobs.models import SEQ_STRIDE
 from jobs.publish import publish_now
 from telemetry.metrics import LEASE_LOSSES
+from videos.storage import reserve_is_reached
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class Watch:
         self._paused_for = 0.0
         self._forecast = Forecast(None)
         self._crowd = 1
+        self._disk_was_short = False
         self._progress: Progress | None = None
         self._published: Progress | None = None
         self._written: Progress | None = None
@@ -114,6 +118,12 @@ class Watch:
         paused_at = self._paused_at
         return (time.monotonic() if paused_at is None else paused_at) - self._began_at - self._paused_for
 
+    def disk_was_short(self) -> bool:
+        """Whether at any time so far the disk had less than its reserve free."""
+        with contextlib.suppress(OSError):  # a disk that cannot be asked is no reason to drop the lease
+            self._disk_was_short = self._disk_was_short or reserve_is_reached()
+        return self._disk_was_short
+
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         try:
             while not self._over.wait(seconds) and self.reason is None:
@@ -132,6 +142,7 @@ class Watch:
 
     def _keep(self) -> None:
         asked_at = time.monotonic()
+        self.disk_was_short()
         try:
             lease = self._ask(asked_at)
         except DatabaseTrouble as error:
@@ -159,15 +170,15 @@ class Watch:
     def _ask(self, asked_at: float) -> Lease:
         """One statement, that of the most use."""
         if asked_at - self._renewed_at >= RENEW_EVERY:
-            lease = claiming.lease_renew(self._claim)
+            lease = leases.lease_renew(self._claim)
             if lease is not Lease.LOST:
                 self._renewed_at = asked_at
             return lease
         progress = self._progress
         if progress is None or progress == self._written or self.control.paused:
-            return claiming.lease_look(self._claim)
+            return leases.lease_look(self._claim)
         left = self._forecast.left(self._elapsed())
-        written = claiming.progress_write(
+        written = leases.progress_write(
             self._claim,
             per_cent=per_cent(progress),
             speed=progress.speed,
@@ -175,7 +186,7 @@ class Watch:
             eta_range=None if left is None else (left.low, left.high),
         )
         if written is None:
-            return claiming.lease_look(self._claim)
+            return leases.lease_look(self._claim)
         self._written = progress
         with self._lock:
             self._row_seq, self._messages = written.seq, 0

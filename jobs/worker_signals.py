@@ -10,11 +10,13 @@ import signal
 import sys
 
 from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
+from celery.worker.control import inspect_command
 from channels.layers import get_channel_layer
 from django.db import DatabaseError, connection
 
 from engine import catalogue
 from engine.binaries import ffmpeg_path, ffprobe_path
+from engine.sandbox.choice import SandboxTooWeak, chosen
 from jobs import dispatch, shutdown
 
 PR_SET_PDEATHSIG = 1
@@ -22,6 +24,11 @@ PR_SET_PDEATHSIG = 1
 
 def _before_the_pool_forks(**_: object) -> None:
     shutdown.prepare()
+    try:
+        chosen()
+    except SandboxTooWeak as error:
+        # Celery goes on after any other exception, and would take work that must not be done here.
+        raise SystemExit(str(error)) from error
     # What the first step of each child would load otherwise, while somebody waits for it.
     catalogue.operations()
     get_channel_layer()
@@ -30,6 +37,13 @@ def _before_the_pool_forks(**_: object) -> None:
     # Shared by all children for as long as nobody touches it: the collector would.
     gc.collect()
     gc.freeze()
+
+
+@inspect_command()  # type: ignore[untyped-decorator]  # Celery has no types
+def sandbox(state: object) -> dict[str, str]:
+    """What `/healthz` asks each worker: the layer its tools run in, and what is to be said about it."""
+    choice = chosen()
+    return {"layer": choice.layer, "warning": choice.warning}
 
 
 def _in_a_pool_child(**_: object) -> None:

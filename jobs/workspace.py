@@ -1,4 +1,4 @@
-"""Scratch folders: `work/<step>/<attempt>/` below the media folder, one for each try of a step.
+"""Scratch folders: `work/<step>/<token>/` below the media folder, one for each claim of a step.
 
 On the same file system as the results, so that publishing is a rename.
 """
@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 from django.conf import settings
 
@@ -21,11 +22,13 @@ def work_root() -> Path:
 
 
 @contextmanager
-def attempt_folder(step_id: int, attempt: int) -> Iterator[Path]:
-    """An empty folder of this try alone, removed with all that is left in it at the end."""
-    folder = work_root() / str(step_id) / str(attempt)
-    # A try that was handed back gives its number, and with it this folder, to the next one.
-    shutil.rmtree(folder, ignore_errors=True)
+def attempt_folder(step_id: int, token: UUID) -> Iterator[Path]:
+    """An empty folder of this claim alone, removed with all that is left in it at the end.
+
+    It bears the fencing token and not the number of the try: a try that does not count leaves its number to
+    the next one, and a worker that wakes up late would remove the folder of its successor.
+    """
+    folder = work_root() / str(step_id) / str(token)
     folder.mkdir(parents=True, mode=0o750)
     try:
         yield folder

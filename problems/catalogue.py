@@ -243,6 +243,20 @@ _UPLOADS = (
         "Start a new upload.",
     ),
     Kind(
+        "upload_is_final",
+        403,
+        "Not writable",
+        "This upload is put together of others and takes no bytes itself.",
+        "Send the bytes to its parts.",
+    ),
+    Kind(
+        "upload_part_taken",
+        409,
+        "Part in use",
+        "The upload {part} is already part of another file.",
+        "Name parts that no other final upload has named.",
+    ),
+    Kind(
         "upload_body_too_long",
         413,
         "Too many bytes",
@@ -258,11 +272,33 @@ _UPLOADS = (
         retryable=True,
     ),
     Kind(
+        "import_refused",
+        422,
+        "Address not imported",
+        "Nothing can be imported from this address. {reason}",
+        "Give the https:// address of the file itself.",
+    ),
+    Kind(
+        "import_failed",
+        502,
+        "Address not reached",
+        "The file could not be fetched. {reason}",
+        "Try again; what has arrived is kept where the other side can go on from there.",
+        retryable=True,
+    ),
+    Kind(
+        "too_many_imports",
+        409,
+        "Too many imports",
+        "{limit} of your imports have not ended, and that is the most.",
+        "Wait for some of them to end, or cancel some.",
+    ),
+    Kind(
         "quota_exceeded",
         413,
         "Quota exceeded",
-        "This needs {needed} bytes; {used} of your {limit} are used.",
-        "Delete what you no longer need, or ask for more space.",
+        "This needs {needed} bytes; of your {limit}, {used} are used and {reserved} are held for jobs that go on.",
+        "Delete what you no longer need, wait for your jobs, or ask for more space.",
     ),
     Kind(
         "storage_full",
@@ -271,6 +307,76 @@ _UPLOADS = (
         "The server has no room for this.",
         "Try again later; the administrator has been told by the health check.",
         retryable=True,
+    ),
+)
+
+_BUCKET = (
+    Kind(
+        "storage_unavailable",
+        503,
+        "Storage unavailable",
+        "The storage that holds the files does not answer.",
+        "Try again in a minute. If it stays so, tell the administrator.",
+        retryable=True,
+    ),
+    Kind(
+        "storage_damaged",
+        500,
+        "Storage damaged",
+        "The storage gave back other bytes than were stored.",
+        "Ask the administrator to check the storage.",
+    ),
+)
+
+_SHARING = (
+    Kind(
+        "share_expired",
+        410,
+        "Link expired",
+        "This link was open until {expired_at}.",
+        "Ask the person who sent it for a new one.",
+    ),
+    Kind(
+        "share_locked",
+        403,
+        "Password needed",
+        "This link opens with a password.",
+        "Open the page of the link and type it there.",
+    ),
+    Kind(
+        "share_no_download",
+        403,
+        "No download",
+        "This link offers no download, or all of its downloads were taken.",
+        "Ask the person who sent it.",
+    ),
+    Kind(
+        "share_revoked",
+        409,
+        "Link ended",
+        "The link was ended; it does not open again.",
+        "Make a new link.",
+    ),
+    Kind(
+        "too_many_shares",
+        409,
+        "Too many links",
+        "The video has {limit} links, which is all there is room for.",
+        "End those that nobody needs any more.",
+    ),
+    Kind(
+        "archive_empty",
+        404,
+        "Nothing to download",
+        "There is no such file among the videos chosen.",
+        "Choose videos with results, or download the originals.",
+    ),
+    Kind(
+        "archive_too_large",
+        413,
+        "Too many files",
+        "More than {limit} files were asked for at once.",
+        "Choose fewer videos.",
     ),
 )
 
@@ -452,6 +558,13 @@ _JOBS = (
         "Fetch the job to see its state.",
     ),
     Kind(
+        "job_order_conflict",
+        409,
+        "Jobs in different lines",
+        "The two jobs do not wait in the same line, so neither can stand before the other.",
+        "Both must wait, be of one priority, and be encodes both or quick work both.",
+    ),
+    Kind(
         "encoder_failed",
         500,
         "Encoder failed",
@@ -588,6 +701,14 @@ _JOBS = (
         "Ask the administrator to look at the health page: ffmpeg or ffprobe is missing.",
     ),
     Kind(
+        "sandbox_failed",
+        500,
+        "Sandbox failed",
+        "The sandbox around the media tool could not be set up.",
+        "It is tried again by itself; if it stays, the administrator finds the reason in the worker's log.",
+        retryable=True,
+    ),
+    Kind(
         "tool_lacks",
         500,
         "Tool too small",
@@ -652,5 +773,7 @@ _JOBS = (
 )
 
 KINDS: dict[str, Kind] = {
-    kind.code: kind for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _MEDIA, _WEBHOOKS, _JOBS) for kind in group
+    kind.code: kind
+    for group in (_REQUESTS, _ACCOUNTS, _UPLOADS, _BUCKET, _SHARING, _MEDIA, _WEBHOOKS, _JOBS)
+    for kind in group
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.hashers import BCryptSHA256PasswordHasher
@@ -45,6 +46,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
     folder = tmp_path / "media"
     folder.mkdir()
     settings.MEDIA = folder
+    settings.S3_PREFIX = f"{uuid4().hex}/"  # where the run has a bucket
     return folder
 
 

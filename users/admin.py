@@ -174,7 +174,10 @@ class AccountAdmin(ListAdmin, DjangoUserAdmin):  # type: ignore[type-arg]  # not
 
 @admin.register(Tier)
 class TierAdmin(admin.ModelAdmin[Tier]):
-    list_display = ("name", "storage_bytes", "max_file_bytes", "concurrent_jobs", "priority")
+    list_display = (
+        "name", "storage_bytes", "max_file_bytes", "concurrent_jobs", "priority", "original_days",
+        "result_days",
+    )  # fmt: skip
     ordering = ("storage_bytes",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -1,6 +1,8 @@
-"""Reading the Authorization header, the same in every process that accepts tokens."""
+"""Reading headers that tell who asks, the same in every process."""
 
 from __future__ import annotations
+
+from django.http import HttpRequest
 
 _SCHEMES = {"bearer", "token"}
 
@@ -12,3 +14,9 @@ def token_from_authorization(header: str) -> str | None:
     """
     scheme, _, rest = header.strip().partition(" ")
     return rest.strip() if scheme.lower() in _SCHEMES else None
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address of whoever asks, as the edge saw it; it replaces what clients send."""
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    return str(forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", ""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
-from django.core.validators import MinLengthValidator, MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinLengthValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 from knox.models import AbstractAuthToken
@@ -16,6 +16,7 @@ from knox.models import AbstractAuthToken
 from users.ids import PublicIdField
 
 GIB = 1024**3
+_DAYS_MAX = 36_500
 
 
 class Priority(models.IntegerChoices):
@@ -24,6 +25,15 @@ class Priority(models.IntegerChoices):
     HIGH = 0, "high"
     NORMAL = 5, "normal"
     LOW = 9, "low"
+
+
+def _days_kept(help_text: str) -> models.PositiveIntegerField[int | None, int | None]:
+    return models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(_DAYS_MAX)],
+        help_text=f"{help_text} Empty: as the site's settings say.",
+    )
 
 
 class Tier(models.Model):
@@ -39,6 +49,8 @@ class Tier(models.Model):
     max_file_bytes = models.BigIntegerField(validators=[MinValueValidator(1)])
     concurrent_jobs = models.PositiveSmallIntegerField(validators=[MinValueValidator(1)])
     priority = models.PositiveSmallIntegerField(choices=Priority, default=Priority.NORMAL)
+    original_days = _days_kept("Days after which a video with all its results moves to the trash.")
+    result_days = _days_kept("Days after which a result goes. Its operation can be asked for again.")
 
     class Meta:
         constraints: ClassVar = [

@@ -52,6 +52,7 @@ redis_backend_health_check_interval = 25
 imports = ("jobs.tasks", "jobs.worker_signals")
 # Only JSON is ever read: a pickle in the broker would be somebody else's code in our worker.
 accept_content = ["json"]
+worker_consumer = "videoproc.celery_consumer:Consumer"
 result_accept_content = ["json"]
 event_serializer = "json"
 task_serializer = "json"
@@ -102,14 +103,11 @@ broker_pool_acquire_timeout = 2
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.1}
 timezone = "UTC"
 beat_schedule = {
-    "reconcile": {
-        "task": "jobs.reconcile",
-        "schedule": 10.0,
-        # While no worker listens, old reminders must not pile up. Two beats would do no harm: each round is
-        # alone, under a lock in PostgreSQL, and each worker asks for one when it starts.
-        "options": {"queue": "short", "expires": 10},
-    },
+    # Two beats would do no harm: each round is alone, under a lock in PostgreSQL, and each worker asks for one
+    # when it starts. None of them expires: a worker whose clock is ahead would throw every reminder away.
+    # What piles up while no worker listens costs little, see `reconcile_if_due`.
+    "reconcile": {"task": "jobs.reconcile", "schedule": 10.0, "options": {"queue": "short"}},
     # Days that ended are summed up, and past days anew in which a job changed.
-    "rollups": {"task": "jobs.rollups", "schedule": 300.0, "options": {"queue": "short", "expires": 300}},
-    "clean": {"task": "jobs.clean", "schedule": 3600.0, "options": {"queue": "short", "expires": 3600}},
+    "rollups": {"task": "jobs.rollups", "schedule": 300.0, "options": {"queue": "short"}},
+    "clean": {"task": "jobs.clean", "schedule": 3600.0, "options": {"queue": "short"}},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import redis
@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu.exceptions import KombuError
 
-from engine import sandbox
+from engine.sandbox.starting import LAYERS
 from jobs.site import site_settings
 from videoproc import env
 from videoproc.celery import app
@@ -30,14 +30,18 @@ def healthz(request: HttpRequest) -> JsonResponse:
     """200 with `{"status": "ok"}` when every part answers, else 503 that names the parts which do not.
 
     `drained` names the lanes in which nothing starts because an administrator wants it so; that is no fault.
+    Neither is a sandbox that is weaker than it could be: `sandbox` is the weakest layer that a worker's tools
+    run in (null while none answers), and `warnings` say what to do about it.
     """
-    checks = site_health().checks
+    health = site_health()
+    checks = health.checks
     healthy = all(state == "ok" for state in checks.values())
     body = {
         "status": "ok" if healthy else "unavailable",
         "checks": checks,
         "drained": _drained() if checks["database"] == "ok" else [],
-        "sandbox": list(sandbox.layers()),
+        "sandbox": health.sandbox,
+        "warnings": health.warnings,
     }
     return JsonResponse(body, status=200 if healthy else 503)
 
@@ -77,32 +81,50 @@ def _disk() -> str:
     return "failed: below the reserve" if reserve_is_reached() else "ok"
 
 
-def _lanes_without_worker(workers: list[str]) -> str:
-    """Each lane needs a worker that answers. Fills in the names (`lane@machine`) of those that do."""
+def _lanes_without_worker(workers: dict[str, Mapping[str, str]]) -> str:
+    """Each lane needs a worker that answers. Fills in the names (`lane@machine`) of those that do, and what
+    they say of their sandbox."""
     try:
-        replies = app.control.ping(timeout=0.5)
+        replies = _ask_workers()
     except (redis.ConnectionError, KombuError):
         # The first call after the broker came back still finds the broken connection in the pool.
-        replies = app.control.ping(timeout=0.5)
-    workers += sorted(name for reply in replies for name in reply)
+        replies = _ask_workers()
+    workers.update(sorted((name, told) for reply in replies for name, told in reply.items()))
     missing = {"short", "encode"} - {name.partition("@")[0] for name in workers}
     return f"failed: no worker for {', '.join(sorted(missing))}" if missing else "ok"
 
 
+def _ask_workers() -> list[dict[str, Mapping[str, str]]]:
+    replies: list[dict[str, Mapping[str, str]]] | None = app.control.broadcast(
+        "sandbox", reply=True, timeout=0.5
+    )
+    return replies or []
+
+
 class Health(NamedTuple):
-    """Each part with `ok` or what is wrong, and the workers that answer."""
+    """Each part with `ok` or what is wrong, the workers that answer, the weakest sandbox among theirs, and
+    what an operator should know though all works."""
 
     checks: dict[str, str]
     workers: list[str]
+    sandbox: str | None
+    warnings: list[str]
 
 
 def site_health() -> Health:
     """Asks every part; half a second for the workers."""
-    workers: list[str] = []
+    workers: dict[str, Mapping[str, str]] = {}
     checks: dict[str, Callable[[], str]] = {
         "database": _database,
         "broker": _broker,
         "disk": _disk,
         "workers": lambda: _lanes_without_worker(workers),
     }
-    return Health({name: _answer(check) for name, check in checks.items()}, workers)
+    answers = {name: _answer(check) for name, check in checks.items()}
+    layers = {told["layer"] for told in workers.values() if "layer" in told}
+    return Health(
+        checks=answers,
+        workers=list(workers),
+        sandbox=max(layers, key=LAYERS.index, default=None),
+        warnings=sorted({told["warning"] for told in workers.values() if told.get("warning")}),
+    )

@@ -37,6 +37,7 @@ from users.idempotency import (
 )
 from users.models import User
 from videoproc.problem_responses import respond
+from videos.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ def _fingerprint(request: HttpRequest) -> str:
 
 def _settle(begun: Begun, response: HttpResponseBase) -> None:
     """Never raises: the work is done, and a key that could not be settled runs out by itself."""
+    crash_point("before_reply_kept")
     try:
         reply = _reply_to_keep(response)
         if reply is None:

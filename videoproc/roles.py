@@ -37,6 +37,10 @@ OPERATOR = SUPPORT | {
     "jobs.change_webhook",
     "jobs.view_sitesettings",
     "jobs.change_sitesettings",
+    "jobs.view_limit",
+    "jobs.add_limit",
+    "jobs.change_limit",
+    "jobs.delete_limit",
     "admin.view_logentry",
     "django_celery_results.view_taskresult",
 }

@@ -227,7 +227,7 @@ REST_FRAMEWORK = {
         "users.authentication.TokenScopePermission",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["videoproc.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "videoproc.pagination.CursorPagination",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -291,11 +291,33 @@ CONTENT_SECURITY_POLICY = {
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static", BASE_DIR / "frontend" / "dist"]
-STORAGES = {
+STORAGES: dict[str, dict[str, object]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_MANIFEST_STRICT = True
+
+# --- Media in a bucket, see docs/storage.md ---------------------------------------------------------
+S3_BUCKET = env.text("VIDEOPROC_S3_BUCKET")
+S3_PREFIX = env.text("VIDEOPROC_S3_PREFIX")
+S3_ENDPOINT = env.http_url("VIDEOPROC_S3_ENDPOINT", "https://s3.amazonaws.com")
+if S3_BUCKET:
+    # Its library takes a fifth of a second and 30 MB: not in processes of sites without a bucket.
+    from videoproc.s3 import S3_CLIENT
+
+    STORAGES["bucket"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": S3_ENDPOINT,
+            "region_name": env.text("VIDEOPROC_S3_REGION", "us-east-1"),
+            "access_key": env.text("VIDEOPROC_S3_ACCESS_KEY") or None,
+            "secret_key": env.text("VIDEOPROC_S3_SECRET_KEY") or None,
+            "client_config": S3_CLIENT,
+        },
+    }
+# With a bucket the media folder is a cache of it, cut down to this by the hourly clean-up.
+MEDIA_CACHE_BYTES = env.integer("VIDEOPROC_MEDIA_CACHE_GB", 50, minimum=0, maximum=10**6) * 1024**3
 
 # --- Work -------------------------------------------------------------------------------------------
 WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 5, minimum=1, maximum=256)
@@ -307,7 +329,7 @@ UPLOAD_LIFETIME = timedelta(days=7)
 DISK_RESERVE_BYTES = env.integer("VIDEOPROC_DISK_RESERVE_MB", 512, minimum=0, maximum=10**9) * 1024**2
 # A paused job keeps its worker, and what it has done, for so long; then another job may have the place.
 PAUSE_KEEPS_WORKER_SECONDS = 60 * env.integer("VIDEOPROC_PAUSE_MINUTES", 60, minimum=0, maximum=10**5)
-# Requests to addresses that users name (webhooks) go to these ports of the public internet, and to the
+# Requests to addresses that users name (webhooks, imports) go to these ports of the internet, and to the
 # host:port that the administrator vouches for, by plain http too and in the own network.
 OUTBOUND_PORTS = [443, 8443, *env.ports("VIDEOPROC_OUTBOUND_PORTS")]
 OUTBOUND_TRUSTED = env.destinations("VIDEOPROC_OUTBOUND_TRUSTED")
@@ -330,6 +352,7 @@ _secrets = [
     str(DATABASES["default"].get("PASSWORD", "")),
     REDIS.password,
     env.text("VIDEOPROC_SMTP_PASSWORD"),
+    env.text("VIDEOPROC_S3_SECRET_KEY"),
 ]
 LOGGING = {
     "version": 1,

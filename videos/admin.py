@@ -19,10 +19,11 @@ from problems import Problem
 from users.admin_base import ListAdmin
 from users.selectors import users_named
 from videos import storage
-from videos.models import Operation, Output, Preset, Upload, Video
+from videos.models import Operation, Output, Preset, ShareLink, Upload, Video
 from videos.names import name_clean
 from videos.selectors import NAMED_FEW, videos_named
 from videos.services.presets import preset_parameters
+from videos.services.shares import share_revoke
 from videos.services.uploads import upload_discard
 from videos.services.videos import video_restore, video_trash
 
@@ -94,7 +95,7 @@ class VideoAdmin(MachineMade):
         return rows.filter(Q(owner__in=owners) | Q(pk__in=named))
 
     def file_is_there(self, video: Video) -> bool:
-        return not video.has_bytes or storage.source_path(video.pk).is_file()
+        return not video.has_bytes or storage.is_there(storage.source_path(video.pk))
 
     def row_actions(self, _request: HttpRequest, video: Video) -> Sequence[str]:
         return ("trash",) if video.deleted_at is None else ("restore",)
@@ -118,7 +119,7 @@ class VideoAdmin(MachineMade):
         self.each(
             request,
             videos,
-            lambda video: video_restore(video=video),
+            lambda video: video_restore(video=video, check_room=False),
             done="taken out of the trash",
             note="Taken out of the trash.",
         )
@@ -191,11 +192,50 @@ class OutputAdmin(MachineMade):
         return rows.filter(operation__in=Operation.objects.filter(video__in=videos).values("pk"))
 
     def file_is_there(self, output: Output) -> bool:
-        return storage.output_path(output.pk).is_file()
+        return storage.is_there(storage.output_path(output.pk))
 
     @admin.display(description="size")
     def bytes(self, output: Output) -> str:
         return filesizeformat(output.size)
+
+
+@admin.register(ShareLink)
+class ShareLinkAdmin(MachineMade):
+    """What is shared, and by whom; the address itself stays between its owner and their visitors."""
+
+    list_display = (
+        "id",
+        "title",
+        "owner",
+        "video",
+        "output",
+        "views",
+        "downloads",
+        "expires_at",
+        "revoked_at",
+    )
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
+    list_select_related = ("owner", "video", "output")
+    list_defer = ("video__media_info", "output__media_info", "output__verification", "output__members")
+    search_fields = ("owner__username",)
+    search_help_text = "An id, a user's e-mail address, or how their user name begins."
+    address_filters = ("owner", "video")
+    ordering = ("-id",)
+    exclude = ("token", "password")
+    actions = ("revoke",)
+
+    def search(self, rows: QuerySet[ShareLink], term: str) -> QuerySet[ShareLink]:
+        return rows.filter(owner__in=list(users_named(term)))
+
+    def get_readonly_fields(self, request: HttpRequest, row: Model | None = None) -> list[str]:
+        return [name for name in super().get_readonly_fields(request, row) if name not in self.exclude]
+
+    def row_actions(self, _request: HttpRequest, share: ShareLink) -> Sequence[str]:
+        return ("revoke",) if share.revoked_at is None else ()
+
+    @admin.action(description="End selected links for good", permissions=["change"])
+    def revoke(self, request: HttpRequest, shares: QuerySet[ShareLink]) -> None:
+        self.each(request, shares, lambda share: share_revoke(share=share), done="ended", note="Ended.")
 
 
 class PresetAdminForm(forms.ModelForm[Preset]):

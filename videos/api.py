@@ -37,17 +37,28 @@ from videos.serializers import (
     CatalogueEntrySerializer,
     MeSerializer,
     OwnerStatisticsSerializer,
+    StorageMapSerializer,
     VideoCountsSerializer,
     VideoSerializer,
     VideoUpdateSerializer,
 )
-from videos.services.videos import video_rename, video_trash
+from videos.services.videos import trash_empty, video_rename, video_restore, video_trash
+from videos.storage_map import storage_map
 
 _FILE = {
     (200, "application/octet-stream"): OpenApiTypes.BINARY,
     (206, "application/octet-stream"): OpenApiTypes.BINARY,
 }
 _INLINE = OpenApiParameter("inline", bool, description="Let a browser show it instead of saving it.")
+_FOR_GOOD = OpenApiParameter("permanently", bool, description="Remove it from the trash for good.")
+_WHAT = OpenApiParameter(
+    "what", str, enum=["results", "originals", "all"], description="Which files of the videos; else results."
+)
+_CHOSEN = [
+    OpenApiParameter("video", str, many=True, description="Id of a video."),
+    OpenApiParameter("output", str, many=True, description="Id of a single result."),
+]
+_ZIP = {(200, "application/zip"): OpenApiTypes.BINARY, (206, "application/zip"): OpenApiTypes.BINARY}
 _UPLOAD = {
     "multipart/form-data": {
         "type": "object",
@@ -66,7 +77,10 @@ class VideosView(generics.ListAPIView[Video]):
     filter_backends = (DjangoFilterBackend, VideoOrdering)
 
     def get_queryset(self) -> QuerySet[Video]:
-        return selectors.videos_for(viewer_of(self.request)).prefetch_related("operations")
+        viewer = viewer_of(self.request)
+        trashed = _yes(self.request, "trashed")
+        videos = selectors.videos_trashed_for(viewer) if trashed else selectors.videos_for(viewer)
+        return videos.prefetch_related("operations")
 
     @extend_schema(
         operation_id="create_video",
@@ -110,13 +124,47 @@ class VideoView(APIView):
         video = selectors.video_get_for(viewer_of(request), video_id)
         return self._answer(video_rename(video=video, name=form.validated_data["name"]))
 
-    @extend_schema(operation_id="delete_video", responses={204: OpenApiResponse(description="In the trash.")})
+    @extend_schema(
+        operation_id="delete_video",
+        parameters=[_FOR_GOOD],
+        responses={204: OpenApiResponse(description="In the trash, or gone.")},
+    )
     def delete(self, request: Request, video_id: str) -> Response:
-        video_trash(video=selectors.video_get_for(viewer_of(request), video_id))
+        """Move the video with its results to the trash; with `permanently` remove it from there for good."""
+        viewer = viewer_of(request)
+        if _yes(request, "permanently"):
+            trashed = selectors.video_trashed_get_for(viewer, video_id)
+            trash_empty(owner=viewer, video_ids=[trashed.pk])
+        else:
+            video_trash(video=selectors.video_get_for(viewer, video_id))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     def _answer(self, video: Video) -> Response:
         return Response(VideoSerializer(video, context={"request": self.request}).data)
+
+
+class VideoRestoreView(APIView):
+    @extend_schema(operation_id="restore_video", request=None, responses=VideoSerializer)
+    def post(self, request: Request, video_id: str) -> Response:
+        """Take a video with its results out of the trash."""
+        viewer = viewer_of(request)
+        video_restore(video=selectors.video_trashed_get_for(viewer, video_id))
+        video = selectors.video_get_for(viewer, video_id)
+        return Response(VideoSerializer(video, context={"request": request}).data)
+
+
+class VideoArchiveView(APIView):
+    @extend_schema(operation_id="download_results", parameters=[_WHAT], responses=_ZIP)
+    def get(self, _request: Request, video_id: str) -> Response:
+        """All results of a video as one zip, with its size beforehand and byte ranges."""
+        raise Problem("service_unavailable")  # the edge sends it to the process that streams
+
+
+class ArchiveView(APIView):
+    @extend_schema(operation_id="download_archive", parameters=[*_CHOSEN, _WHAT], responses=_ZIP)
+    def get(self, _request: Request) -> Response:
+        """Files of several videos, and single results, as one zip; its size is told, and it has ranges."""
+        raise Problem("service_unavailable")  # the edge sends it to the process that streams
 
 
 class VideoFileView(APIView):
@@ -209,8 +257,19 @@ class UserStatisticsView(APIView):
         return Response(OwnerStatisticsSerializer(found).data)
 
 
+class MeStorageView(APIView):
+    @extend_schema(operation_id="get_my_storage", responses=StorageMapSerializer)
+    def get(self, request: Request) -> Response:
+        """What takes the caller's space: by kind, by operation, and the largest videos."""
+        return Response(StorageMapSerializer(storage_map(viewer_of(request))).data)
+
+
 def _inline(request: Request) -> bool:
-    return request.query_params.get("inline", "").lower() in {"1", "true", "yes"}
+    return _yes(request, "inline")
+
+
+def _yes(request: Request, parameter: str) -> bool:
+    return request.query_params.get(parameter, "").lower() in {"1", "true", "yes"}
 
 
 def _handed_out(request: Request, delivery: Delivery) -> HttpResponse:
@@ -218,4 +277,4 @@ def _handed_out(request: Request, delivery: Delivery) -> HttpResponse:
     # With a condition it is most often answered by 304.
     if request.method == "GET" and "If-None-Match" not in request.headers:
         SERVED.add(delivery.promised_bytes(request.headers.get("Range", "")))
-    return HttpResponse(headers=delivery.headers)
+    return delivery.answer(str(request.method), request.headers)

@@ -68,4 +68,4 @@ class AssetFileView(APIView):
     def get(self, request: Request, asset_id: str) -> HttpResponse:
         """What was made of the file: a PNG, or plain SRT."""
         asset = selectors.asset_get_for(viewer_of(request), asset_id)
-        return HttpResponse(headers=asset_delivery(asset).headers)
+        return asset_delivery(asset).answer(str(request.method), request.headers)

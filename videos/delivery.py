@@ -1,20 +1,23 @@
 """What goes with the bytes of a file: its type, its name, and headers that keep a browser from running it.
 
-The bytes themselves are the edge's business: it gets the place of the file in `X-Accel-Redirect`.
+The bytes themselves are the edge's business: it gets the place of the file in `X-Accel-Redirect`, or a signed
+address in the bucket in `X-Bucket-Address`. A bucket knows other ETags than ours, so what depends on them is
+decided here: whether the client has the file already, and whether a part still belongs to what it has.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from django.utils.http import content_disposition_header
+from django.http import HttpResponse
 
 from problems import Problem
 from videos import storage
-from videos.models import Asset, Output, Video
-from videos.names import download_name
+from videos.models import Asset, Output, ShareLink, Video
+from videos.names import content_disposition, download_name
 
 UNKNOWN_TYPE = "application/octet-stream"
 CONTENT_TYPES = {
@@ -31,7 +34,8 @@ CONTENT_TYPES = {
     "ogv": "video/ogg",
 }
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGES = re.compile(r"bytes=\s*(\d*-\d*(?:\s*,\s*\d*-\d*)*)\s*")
+_ETAG_LENGTH = 32
 # Shown in a page or a tab by their real type; anything else only ever downloads.
 STREAM_TYPE = "application/vnd.apple.mpegurl"
 _SHOWN = ("video/", "audio/", "image/jpeg", "image/png", "image/gif", "image/webp", STREAM_TYPE)
@@ -39,23 +43,42 @@ _SHOWN = ("video/", "audio/", "image/jpeg", "image/png", "image/gif", "image/web
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One file to hand out."""
+    """One file to hand out. `digest` is its SHA-256 where that is known: the same bytes have the same
+    ETag on every machine, so a download goes on after a move of the site."""
 
     path: Path
     filename: str
     content_type: str
     inline: bool
+    digest: str = ""
+
+    def answer(self, method: str, asked: Mapping[str, str]) -> HttpResponse:
+        """An answer without a body, for the edge to put the file in. `asked` are the request's headers."""
+        store = storage.bucket()
+        if store is None:
+            return HttpResponse(headers={"X-Accel-Redirect": storage.accel_path(self.path), **self._headers})
+        if self.digest and self._etag in _tags(asked.get("If-None-Match", "")):
+            return HttpResponse(status=304, headers=self._headers)
+        address = store.address(storage.bucket_name(self.path), method)
+        place = {"X-Bucket-Address": address.path, "X-Bucket-Host": address.host}
+        if asked.get("If-Range", self._etag) != self._etag:
+            place["X-Bucket-Whole"] = "yes"
+        return HttpResponse(headers={**place, **self._headers})
 
     @property
-    def headers(self) -> dict[str, str]:
-        disposition = content_disposition_header(not self.inline, self.filename)
+    def _etag(self) -> str:
+        return f'"{self.digest[:_ETAG_LENGTH]}"'
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        named = {"ETag": self._etag} if self.digest else {}
         return {
-            "X-Accel-Redirect": storage.accel_path(self.path),
             "Content-Type": self.content_type,
-            "Content-Disposition": disposition or "attachment",
+            "Content-Disposition": content_disposition(self.filename, inline=self.inline),
             "Content-Security-Policy": "default-src 'none'; sandbox",
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "private, no-cache",
+            **named,
         }
 
     def promised_bytes(self, wanted: str) -> int:
@@ -64,14 +87,24 @@ class Delivery:
             size = self.path.stat().st_size
         except OSError:
             return 0
-        found = _RANGE.fullmatch(wanted)
-        if found is None or found[0] == "bytes=-":
+        found = _RANGES.fullmatch(wanted)
+        if found is None:
             return size
-        first, last = found[1], found[2]
-        if not first:
-            return min(size, int(last))
-        end = min(size, int(last) + 1) if last else size
-        return max(0, end - int(first))
+        total = sum(_length(part.strip(), size) for part in found[1].split(","))
+        # The edge sends the whole file rather than parts that overlap to more than that.
+        return min(total, size)
+
+
+def _tags(header: str) -> set[str]:
+    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
+
+
+def _length(part: str, size: int) -> int:
+    first, _, last = part.partition("-")
+    if not first:
+        return min(size, int(last)) if last else size
+    end = min(size, int(last) + 1) if last else size
+    return max(0, end - int(first))
 
 
 def source_delivery(video: Video, *, inline: bool) -> Delivery:
@@ -88,6 +121,7 @@ def source_delivery(video: Video, *, inline: bool) -> Delivery:
         filename=download_name(video.name, extension=_extension(video)),
         content_type=content_type,
         inline=inline and _may_show(content_type),
+        digest=video.sha256,
     )
 
 
@@ -109,7 +143,20 @@ def output_delivery(output: Output, *, inline: bool) -> Delivery:
         filename=output.filename,
         content_type=output.content_type,
         inline=inline and _may_show(output.content_type),
+        digest=output.sha256,
     )
+
+
+def share_delivery(share: ShareLink, *, inline: bool) -> Delivery:
+    """What a share link leads to, under the name that its owner gave it."""
+    if share.output is None:
+        found = source_delivery(share.video, inline=inline)
+        # As it is inside, not as the uploaded file was called.
+        extension = share.video.container or "bin"
+    else:
+        found = output_delivery(share.output, inline=inline)
+        extension = PurePosixPath(share.output.filename).suffix.removeprefix(".") or "bin"
+    return replace(found, filename=download_name(share.title or "video", extension=extension))
 
 
 def asset_delivery(asset: Asset) -> Delivery:
@@ -120,6 +167,7 @@ def asset_delivery(asset: Asset) -> Delivery:
         filename=asset.filename,
         content_type="image/png" if picture else "application/x-subrip",
         inline=False,
+        digest=asset.sha256,
     )
 
 
@@ -135,6 +183,7 @@ def output_member_delivery(output: Output, name: str) -> Delivery:
                 filename=member["name"],
                 content_type=member["content_type"],
                 inline=_may_show(member["content_type"]),
+                digest=member["sha256"],
             )
     raise Problem("not_found")
 

@@ -28,6 +28,9 @@ class VideoFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fil
     # One table, so no row comes twice; DISTINCT would sort them all.
     status = django_filters.MultipleChoiceFilter(distinct=False, choices=Video.Status.choices)
     pending = django_filters.BooleanFilter(method="with_pending", label="Something waits or runs on it")
+    trashed = django_filters.BooleanFilter(
+        method="as_chosen", label="What is in the trash, instead of the rest"
+    )
     created_after = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
     created_before = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
 
@@ -37,6 +40,10 @@ class VideoFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-fil
 
     def matching(self, videos: QuerySet[Video], _name: str, value: str) -> QuerySet[Video]:
         return videos_matching(videos, value)
+
+    def as_chosen(self, videos: QuerySet[Video], _name: str, _value: bool) -> QuerySet[Video]:
+        """The view has chosen already; here is only the parameter."""
+        return videos
 
     def with_pending(self, videos: QuerySet[Video], _name: str, value: bool) -> QuerySet[Video]:
         pending = videos_with_pending_operations(videos)

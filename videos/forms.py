@@ -44,6 +44,17 @@ class RenameForm(forms.Form):
     name = forms.CharField(max_length=255)
 
 
+class ImportForm(forms.Form):
+    """A video to fetch from elsewhere. What makes an address good is the service's business."""
+
+    url = forms.CharField(
+        label="Web address",
+        max_length=2000,
+        widget=forms.URLInput(attrs={"placeholder": "https://example.org/video.mp4"}),
+    )
+    name = forms.CharField(label="Name", max_length=255, required=False)
+
+
 class PresetForm(forms.Form):
     """What people say of a preset; the operation itself is not typed again."""
 

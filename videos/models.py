@@ -5,15 +5,31 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models.expressions import Combinable, OrderBy
 from django.db.models.functions import Coalesce, Upper
 
 from users.ids import PublicIdField
+from videos.import_models import UrlImport
 from videos.preset_models import Preset, ShippedPreset
+from videos.reservation_models import Reservation
+from videos.share_models import ShareLink, ShareVisit
 
-__all__ = ["Asset", "Operation", "Output", "Preset", "ShippedPreset", "Upload", "Video"]
+__all__ = [
+    "Asset",
+    "Operation",
+    "Output",
+    "Preset",
+    "Reservation",
+    "ShareLink",
+    "ShareVisit",
+    "ShippedPreset",
+    "Upload",
+    "UrlImport",
+    "Video",
+]
 
 # What videos are ordered by: one that was not looked into yet has no length.
 DURATION_OR_NONE = Coalesce(models.F("duration"), models.Value(0.0), output_field=models.FloatField())
@@ -75,11 +91,19 @@ class Video(models.Model):
                 models.Index("owner", *order, name=f"video_owner_{name}", condition=models.Q(deleted_at=None))
                 for name, order in _ORDERS.items()
             ),
+            # Equal originals: is there one already, and how many count?
+            models.Index(fields=["owner", "sha256"], name="video_content", condition=~models.Q(sha256="")),
             # The admin's list of one owner's videos, trash included.
             models.Index(fields=["owner", "-id"], name="video_owner_all"),
             # The purge of the trash.
             models.Index(
                 fields=["deleted_at"], name="video_trash", condition=models.Q(deleted_at__isnull=False)
+            ),
+            # The trash of one owner, the latest first.
+            models.Index(
+                fields=["owner", "-deleted_at"],
+                name="video_owner_trash",
+                condition=models.Q(deleted_at__isnull=False),
             ),
             # The library's search box: name contains the words.
             GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
@@ -118,7 +142,14 @@ class Upload(models.Model):
     future video is written down first, then the bytes move to its place, then `video` is set: a crash
     anywhere in between leaves enough to carry on. Afterwards the row only answers where the bytes went,
     until it expires.
+
+    `concat` is the header Upload-Concat of its creation. A *partial* upload never becomes a video. A *final*
+    one takes the bytes of its `parts` in their order: `offset` counts what it took, and its length is told
+    together with the last part. A part's row goes when its bytes are taken.
     """
+
+    PARTIAL = "partial"
+    FINAL = "final;"
 
     id = PublicIdField(prefix="upl", primary_key=True)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
@@ -131,6 +162,11 @@ class Upload(models.Model):
     video = models.OneToOneField(
         Video, on_delete=models.CASCADE, null=True, blank=True, related_name="upload"
     )
+    concat = models.TextField(blank=True, default="", db_default="", editable=False)
+    parts = ArrayField(
+        models.CharField(max_length=36), default=list, blank=True, editable=False, help_text="Ids, in order"
+    )
+    parts_joined = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     expires_at = models.DateTimeField()
@@ -139,6 +175,8 @@ class Upload(models.Model):
         indexes: ClassVar = [
             # The clean-up of abandoned uploads.
             models.Index(fields=["expires_at"], name="upload_expiry"),
+            # What is announced and has not arrived: of one owner, and of all.
+            models.Index(fields=["owner"], name="upload_unfinished", condition=models.Q(video=None)),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=models.Q(offset__gte=0), name="upload_offset_not_negative"),
@@ -146,10 +184,27 @@ class Upload(models.Model):
                 condition=models.Q(length=None) | models.Q(length__gte=models.F("offset")),
                 name="upload_offset_within_length",
             ),
+            models.CheckConstraint(
+                condition=~models.Q(concat="partial") | models.Q(reserved_video_id=None, video=None),
+                name="upload_part_is_no_video",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.filename or self.id
+
+    @property
+    def is_partial(self) -> bool:
+        return self.concat == self.PARTIAL
+
+    @property
+    def is_final(self) -> bool:
+        return self.concat.startswith(self.FINAL)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes are there."""
+        return self.offset == self.length
 
 
 class Operation(models.Model):

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 _MAX_BYTES = 200
 # Separators, what Windows refuses, control characters, and marks that turn the direction of text.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+')
 _ENDS = re.compile(r"^[\s.]+|[\s.]+$")
+# What a quoted text of a header cannot carry, or is read differently there.
+_QUOTED_BADLY = re.compile(r'[\x00-\x1f\x7f"\\%]')
+# Characters that RFC 5987 lets stand for themselves, beside letters and digits.
+_ATTR_CHARS = "!#$&+-.^_`|~"
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,8}")
 
 
@@ -37,6 +42,21 @@ def download_name(name: str, *, extension: str, suffix: str = "") -> str:
     tail = f" - {_cleaned(suffix)}" if suffix else ""
     stem = _trimmed(_cleaned(name).encode()[:_MAX_BYTES].decode(errors="ignore")) or "video"
     return f"{stem}{tail}.{extension}"
+
+
+def content_disposition(filename: str, *, inline: bool) -> str:
+    """The header of RFC 6266: a name in plain letters for old programs, the whole name for all others."""
+    kind = "inline" if inline else "attachment"
+    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    plain = _QUOTED_BADLY.sub("_", plain).strip()
+    # Some programs decode a percent sign in the plain form, so such a name is not the same there.
+    if plain == filename:
+        return f'{kind}; filename="{plain}"'
+    stem, dot, extension = plain.rpartition(".")
+    if dot and not _trimmed(stem):
+        plain = f"download.{extension}"
+    whole = quote(filename, safe=_ATTR_CHARS, errors="replace")
+    return f"{kind}; filename=\"{plain or 'download'}\"; filename*=UTF-8''{whole}"
 
 
 def _cleaned(text: str) -> str:

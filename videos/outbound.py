@@ -287,12 +287,14 @@ def ask(
     seconds: float,
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
+    idle: float | None = None,
     policy: Policy | None = None,
 ) -> Iterator[Answer]:
     """Sends one request and yields the answer, whose body can be read in the `with` block.
 
-    `seconds` is for everything: look-up, connection, TLS, request and the whole reply. Raises Refused or
-    Failed, also while the body is read. Every status is an answer, redirects too: they are not followed.
+    `seconds` is for everything: look-up, connection, TLS, request and the whole reply; `idle` for a silence
+    within it. Raises Refused or Failed, also while the body is read. Every status is an answer, redirects
+    too: they are not followed.
     """
     policy = policy or policy_of_site()
     target = _target_of(url, policy)
@@ -301,14 +303,22 @@ def ask(
         ssl_context=policy.tls(), max_connections=1, network_backend=_Network(target, policy, clock)
     )
     fields = [("Host", target.authority), *(headers or {}).items()]
+    waits = {} if idle is None else dict.fromkeys(("connect", "read", "write", "pool"), idle)
     try:
-        with pool, pool.stream(method, target.address, headers=fields, content=body) as response:
+        with (
+            pool,
+            pool.stream(
+                method, target.address, headers=fields, content=body, extensions={"timeout": waits}
+            ) as response,
+        ):
             found = {
                 name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
             }
             yield Answer(response.status, found, response.iter_stream())
     except httpcore.TimeoutException:
-        raise Failed(clock.words) from None
+        # The clock's own words, unless it was the silence.
+        clock.left()
+        raise Failed(clock.words if idle is None else f"Nothing came for {idle:g} s.") from None
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise Failed(_words(error)) from None
 
@@ -326,6 +336,6 @@ def _words(error: Exception) -> str:
         return f"The certificate is not valid: {cause.verify_message}."
     if isinstance(cause, ssl.SSLError):
         return "No secure connection could be made."
-    if isinstance(error, httpcore.ProtocolError):
+    if isinstance(error, httpcore.ProtocolError) and "complete message body" not in str(error):
         return "The reply is not HTTP."
     return "The connection broke off."

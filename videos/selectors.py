@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from engine import catalogue
@@ -21,10 +22,10 @@ from engine.types.media import MediaInfo
 from problems import FieldError, Problem
 from users.ids import public_id_is_valid
 from users.models import User
-from videos.models import Asset, Operation, Output, StorageChange, Upload, Video
+from videos.models import Asset, Operation, Output, Reservation, StorageChange, Upload, UrlImport, Video
 
 Viewer = User | AnonymousUser
-_Row = TypeVar("_Row", Asset, Video, Upload, Operation, Output)
+_Row = TypeVar("_Row", Asset, Video, Upload, UrlImport, Operation, Output)
 NAMED_MAX = 1000
 # As many whose jobs or results are looked for: PostgreSQL would rather read the whole history for more.
 NAMED_FEW = 100
@@ -50,6 +51,13 @@ def videos_for(viewer: Viewer) -> QuerySet[Video]:
     if not isinstance(viewer, User):
         return Video.objects.none()
     return Video.objects.filter(owner=viewer, deleted_at=None)
+
+
+def videos_trashed_for(viewer: Viewer) -> QuerySet[Video]:
+    """The viewer's videos in the trash; unordered."""
+    if not isinstance(viewer, User):
+        return Video.objects.none()
+    return Video.objects.filter(owner=viewer, deleted_at__isnull=False)
 
 
 def videos_matching(videos: QuerySet[Video], text: str) -> QuerySet[Video]:
@@ -85,6 +93,11 @@ def videos_named(beginning: str, *, at_most: int = NAMED_MAX) -> QuerySet[Video]
 def video_get_for(viewer: Viewer, video_id: str) -> Video:
     """Raises `not_found`."""
     return _the_one(videos_for(viewer), "vid", video_id)
+
+
+def video_trashed_get_for(viewer: Viewer, video_id: str) -> Video:
+    """One of the viewer's trash. Raises `not_found`."""
+    return _the_one(videos_trashed_for(viewer), "vid", video_id)
 
 
 def videos_held(*, owner: User, ids: Iterable[str]) -> dict[str, MediaInfo]:
@@ -152,15 +165,27 @@ def upload_get_for(viewer: Viewer, upload_id: str) -> Upload:
 
 
 def uploads_unfinished_for(viewer: User) -> QuerySet[Upload]:
-    """The viewer's uploads that still miss bytes and have not expired, newest first."""
+    """The viewer's uploads that still miss bytes and have not expired, newest first; without imports."""
     return Upload.objects.filter(
-        owner=viewer, video=None, reserved_video_id=None, expires_at__gt=timezone.now()
+        owner=viewer, video=None, reserved_video_id=None, url_import=None, expires_at__gt=timezone.now()
     ).order_by("-id")
+
+
+def imports_for(viewer: Viewer) -> QuerySet[UrlImport]:
+    """The viewer's imports from web addresses, until their uploads expire; unordered."""
+    if not isinstance(viewer, User):
+        return UrlImport.objects.none()
+    return UrlImport.objects.filter(owner=viewer).select_related("upload")
+
+
+def import_get_for(viewer: Viewer, import_id: str) -> UrlImport:
+    """Raises `not_found`."""
+    return _the_one(imports_for(viewer), "imp", import_id)
 
 
 def uploads_awaiting_video() -> list[str]:
     """Ids of uploads that are complete but never became a video, for the recovery to finish."""
-    before = timezone.now() - _STUCK_AFTER
+    before = Now() - _STUCK_AFTER
     stuck = Upload.objects.filter(video=None, reserved_video_id__isnull=False, updated_at__lt=before)
     return [upload.pk for upload in stuck.order_by("updated_at").only("pk")[:100]]
 
@@ -180,6 +205,11 @@ def operations_of(video: Video) -> QuerySet[Operation]:
 def operation_get_for(viewer: Viewer, operation_id: str) -> Operation:
     """Raises `not_found`."""
     return _the_one(operations_for(viewer).select_related("video"), "op", operation_id)
+
+
+def results_exist(video_ids: Iterable[str]) -> bool:
+    """Whether any of these videos has a result. The caller came by the videos lawfully."""
+    return Output.objects.filter(operation__video__in=list(video_ids)).exists()
 
 
 def operation_find(video: Video, type: str, parameters: Mapping[str, Any]) -> Operation | None:  # noqa: A002 - the API's word
@@ -226,6 +256,12 @@ def storage_usage(user: User) -> int:
     changes = StorageChange.objects.filter(owner=user).aggregate(total=Sum("bytes"))["total"]
     assets = Asset.objects.filter(owner=user).aggregate(total=Sum("size"))["total"]
     return int(changes or 0) + int(assets or 0)
+
+
+def storage_reserved(user: User) -> int:
+    """Bytes held for results of the user's operations that wait or run, as their plans expect them."""
+    held = Reservation.objects.filter(owner=user).aggregate(total=Sum("bytes"))["total"]
+    return int(held or 0)
 
 
 def _the_one(rows: QuerySet[_Row], prefix: str, public_id: str) -> _Row:

@@ -14,8 +14,8 @@ from rest_framework import serializers
 from problems import kind_for
 from users.models import User
 from users.serializers import UserSerializer
-from videos.models import Asset, Operation, Output, Upload, Video
-from videos.selectors import storage_usage, videos_for
+from videos.models import Asset, Operation, Output, Upload, UrlImport, Video
+from videos.selectors import storage_reserved, storage_usage, videos_for
 
 API = "/api/v1"
 _LINK = {"type": ["string", "null"], "format": "uri"}
@@ -29,7 +29,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
     hint = serializers.CharField()
 
 
-def error_of(row: Video | Operation) -> dict[str, str] | None:
+def error_of(row: Video | Operation | UrlImport) -> dict[str, str] | None:
     """The `error` member of a row that stores a code and a sentence."""
     if not row.error_code:
         return None
@@ -101,7 +101,7 @@ class VideoSerializer(_Addressed, serializers.ModelSerializer[Video]):
         fields = (
             "id", "name", "original_filename", "status", "error", "size", "sha256", "container", "duration",
             "width", "height", "media_info", "thumbnail_url", "file_url", "operations", "created_at",
-            "updated_at",
+            "updated_at", "deleted_at",
         )  # fmt: skip
 
     @extend_schema_field(_LINK)
@@ -129,10 +129,43 @@ class VideoUpdateSerializer(serializers.Serializer[Any]):
 
 class UploadSerializer(serializers.ModelSerializer[Upload]):
     video = serializers.CharField(source="video_id", allow_null=True, help_text="Id of the video it became")
+    kind = serializers.SerializerMethodField(help_text="whole, or of a concatenation: partial, final")
 
     class Meta:
         model = Upload
-        fields = ("id", "filename", "title", "length", "offset", "video", "created_at", "expires_at")
+        fields = ("id", "kind", "filename", "title", "length", "offset", "video", "created_at", "expires_at")
+
+    def get_kind(self, upload: Upload) -> str:
+        return "partial" if upload.is_partial else "final" if upload.is_final else "whole"
+
+
+class UrlImportSerializer(serializers.ModelSerializer[UrlImport]):
+    """How an import stands. `length` is unknown until the other side has told it."""
+
+    length = serializers.IntegerField(source="upload.length", allow_null=True)
+    offset = serializers.IntegerField(source="upload.offset", help_text="Bytes that have arrived")
+    video = serializers.CharField(
+        source="upload.video_id", allow_null=True, help_text="Id of the video it became"
+    )
+    error = serializers.SerializerMethodField()
+    expires_at = serializers.DateTimeField(source="upload.expires_at")
+
+    class Meta:
+        model = UrlImport
+        fields = (
+            "id", "url", "status", "length", "offset", "attempt", "error", "video", "created_at",
+            "expires_at",
+        )  # fmt: skip
+
+    @extend_schema_field(ErrorSerializer(allow_null=True))
+    def get_error(self, row: UrlImport) -> dict[str, str] | None:
+        """Of an import that waits: why its last try failed."""
+        return error_of(row)
+
+
+class UrlImportRequestSerializer(serializers.Serializer[Any]):
+    url = serializers.CharField(max_length=2000)
+    name = serializers.CharField(max_length=255, required=False, allow_blank=True, default="")
 
 
 class CatalogueEntrySerializer(serializers.Serializer[Any]):
@@ -143,7 +176,8 @@ class CatalogueEntrySerializer(serializers.Serializer[Any]):
 
 
 class UsageSerializer(serializers.Serializer[Any]):
-    storage_bytes = serializers.IntegerField()
+    storage_bytes = serializers.IntegerField(help_text="Stored, and announced by unfinished uploads")
+    reserved_bytes = serializers.IntegerField(help_text="Held for results of jobs that wait or run")
     videos = serializers.IntegerField()
 
 
@@ -163,7 +197,11 @@ class MeSerializer(UserSerializer):
 
     @extend_schema_field(UsageSerializer)
     def get_usage(self, user: User) -> dict[str, int]:
-        return {"storage_bytes": storage_usage(user), "videos": videos_for(user).count()}
+        return {
+            "storage_bytes": storage_usage(user),
+            "reserved_bytes": storage_reserved(user),
+            "videos": videos_for(user).count(),
+        }
 
 
 class VideoCountsSerializer(serializers.Serializer[Any]):
@@ -179,3 +217,31 @@ class OwnerStatisticsSerializer(serializers.Serializer[Any]):
     outputs = serializers.IntegerField()
     output_bytes = serializers.IntegerField()
     storage_bytes = serializers.IntegerField(help_text="What counts against the quota")
+
+
+class StoredSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+
+
+class StoredResultsSerializer(StoredSerializer):
+    type = serializers.CharField(help_text="Of the operation")
+
+
+class LargeVideoSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    original_bytes = serializers.IntegerField()
+    result_bytes = serializers.IntegerField()
+
+
+class StorageMapSerializer(serializers.Serializer[Any]):
+    limit = serializers.IntegerField()
+    used = serializers.IntegerField(help_text="Originals, results, small files and unfinished uploads")
+    reserved = serializers.IntegerField(help_text="Held for results of jobs that wait or run")
+    originals = StoredSerializer()
+    results = StoredResultsSerializer(many=True)
+    assets = StoredSerializer()
+    uploads = StoredSerializer(help_text="What unfinished uploads have announced")
+    trash = StoredSerializer(help_text="Does not count against the limit")
+    largest = LargeVideoSerializer(many=True)

@@ -1,42 +1,31 @@
-"""Pages of the library, of one video, and of uploading."""
+"""Pages of the library and of one video."""
 
 from __future__ import annotations
+
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_POST, require_safe
 
 from problems import Problem
 from users.form_problems import problem_show
 from users.viewer import viewer_of
 from videos import selectors
+from videos.archive import MOST_CHOSEN
 from videos.forms import LibraryFilter, RenameForm
 from videos.paging import page_of
-from videos.services.uploads import upload_discard as discard
 from videos.services.videos import video_rename as rename
 from videos.services.videos import video_trash as trash
+from videos.storage_map import storage_map
+from videos.undo import undo_tag
 
 PAGE_SIZE = 24
-# What the file chooser offers. The server goes by the content, never by the name.
-EXTENSIONS = (
-    ".mp4",
-    ".mov",
-    ".avi",
-    ".webm",
-    ".mkv",
-    ".flv",
-    ".ts",
-    ".mpg",
-    ".mpeg",
-    ".wmv",
-    ".3gp",
-    ".ogv",
-    ".m4v",
-)
+UNFINISHED_SHOWN = 50
 
 
 @login_required
@@ -69,7 +58,12 @@ def video(request: HttpRequest, video_id: str) -> HttpResponse:
 def video_tile(request: HttpRequest, video_id: str) -> HttpResponse:
     """The video's place in a grid, for pages that saw it change."""
     return render(
-        request, "videos/tile.html", {"video": selectors.video_get_for(viewer_of(request), video_id)}
+        request,
+        "videos/tile.html",
+        {
+            "video": selectors.video_get_for(viewer_of(request), video_id),
+            "selectable": "selectable" in request.GET,
+        },
     )
 
 
@@ -96,31 +90,42 @@ def video_delete(request: HttpRequest, video_id: str) -> HttpResponse:
     """Move the video with its results to the trash."""
     gone = selectors.video_get_for(viewer_of(request), video_id)
     trash(video=gone)
-    messages.success(request, f"“{gone.name}” and its results are deleted.")
+    messages.success(
+        request, f"“{gone.name}” is in the trash with its results.", extra_tags=undo_tag([gone.pk])
+    )
     return redirect("library")
 
 
 @login_required
-@never_cache
-@ensure_csrf_cookie
-@require_safe
-def upload(request: HttpRequest) -> HttpResponse:
-    """Where files are dropped, and what earlier visits left unfinished."""
+@require_POST
+def selection(request: HttpRequest) -> HttpResponse:
+    """What is to happen to several videos at once: into the trash, or out as one zip."""
     viewer = viewer_of(request)
-    left = max(0, viewer.storage_bytes_limit - selectors.storage_usage(viewer))
-    context = {
-        "extensions": EXTENSIONS,
-        "storage_left": left,
-        "max_file_size": min(viewer.max_file_bytes_limit, left),
-        "unfinished": selectors.uploads_unfinished_for(viewer),
-    }
-    return render(request, "videos/upload.html", context)
+    ids = list(dict.fromkeys(request.POST.getlist("video")))[:MOST_CHOSEN]
+    if not ids:
+        messages.info(request, "Choose videos first.")
+        return redirect("library")
+    chosen = [selectors.video_get_for(viewer, video_id) for video_id in ids]
+    if request.POST.get("action") == "trash":
+        for one in chosen:
+            trash(video=one)
+        words = f"{len(ids)} {'video is' if len(ids) == 1 else 'videos are'} in the trash."
+        messages.success(request, words, extra_tags=undo_tag(ids))
+        return redirect("library")
+    what = "results" if request.POST.get("action") == "results" else "originals"
+    if what == "results" and not selectors.results_exist(ids):
+        messages.info(request, "None of these videos has a result.")
+        return redirect("library")
+    query = urlencode([("video", video_id) for video_id in ids] + [("what", what)])
+    return redirect(f"{reverse('api-archive')}?{query}")
 
 
 @login_required
-@require_POST
-def upload_discard(request: HttpRequest, upload_id: str) -> HttpResponse:
-    """Forget an unfinished upload and free its space."""
-    discard(upload=selectors.upload_get_for(viewer_of(request), upload_id))
-    messages.success(request, "The unfinished upload is discarded.")
-    return redirect("upload")
+@never_cache
+@require_safe
+def storage(request: HttpRequest) -> HttpResponse:
+    """What takes the space, and where to make room."""
+    viewer = viewer_of(request)
+    found = storage_map(viewer)
+    context = {"map": found, "unfinished": selectors.uploads_unfinished_for(viewer)[:UNFINISHED_SHOWN]}
+    return render(request, "videos/storage.html", context)

@@ -57,6 +57,10 @@ def _bench(arguments: list[str]) -> int:
     return 0
 
 
+def _chaos(arguments: list[str]) -> int:
+    return _hand_over(_prepared(development=True), ["-m", "tests.chaos", *arguments])
+
+
 def _manage(arguments: list[str]) -> int:
     folder = _prepared(development=False)
     return _hand_over(folder, ["-m", "videoproc.embedded.manage", *arguments])
@@ -85,7 +89,7 @@ def _lock(arguments: list[str]) -> int:
     return 0
 
 
-COMMANDS = {"up": _up, "test": _test, "bench": _bench, "manage": _manage, "lock": _lock}
+COMMANDS = {"up": _up, "test": _test, "bench": _bench, "chaos": _chaos, "manage": _manage, "lock": _lock}
 
 
 def _prepared(*, development: bool, port_check: bool = False) -> Path:

@@ -8,13 +8,14 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.assembly import Kept, carried_out, video_plan
+from engine.assembly import Kept, carried_out, scored, video_plan
 from engine.budget import Budget, budget
 from engine.codecs import AUDIO_CODECS, VIDEO_CODECS, Preset, Quality, VideoCodec, label_of
 from engine.containers import VIDEO_CONTAINERS, Container
 from engine.operation import OperationType
-from engine.parameters import ADVANCED, FileSize, Kilobits, Parameters
+from engine.parameters import ADVANCED, FileSize, Kilobits, Parameters, Score
 from engine.plan import Coding, Part, main_video, video_copied, video_encoded, video_obstacle
+from engine.ranges import insist_on_clock
 from engine.tracks import SoundWish, audio_copied, audio_encoded, audio_obstacle, audio_parts
 from engine.types.media import MediaInfo, VideoStream
 from engine.types.plan import Plan
@@ -100,6 +101,7 @@ class CompressParameters(Parameters):
         description="Kilobits per second of each sound track. Empty takes what suits the size.",
         json_schema_extra=ADVANCED,
     )
+    score: Score = None
 
     @field_validator("video_codec")
     @classmethod
@@ -129,7 +131,8 @@ def _plan(parameters: CompressParameters, media: MediaInfo) -> Plan:
     stream = main_video(media)
     container = VIDEO_CONTAINERS[parameters.format]
     if parameters.target_size is not None:
-        return _to_size(parameters, media, stream, container, parameters.target_size)
+        plan = _to_size(parameters, media, stream, container, parameters.target_size)
+        return scored(plan, parameters.score, media)
     return _to_quality(parameters, media, stream, container, parameters.target_quality or 0.0)
 
 
@@ -227,6 +230,7 @@ def _parts(
 def _to_quality(
     parameters: CompressParameters, media: MediaInfo, stream: VideoStream, container: Container, score: float
 ) -> Plan:
+    insist_on_clock(media)
     rules = _rules(parameters, container)
     coding = Coding(codec=rules.name, preset=parameters.preset)
     why = f"Encoded with the largest CRF that still gives VMAF {score:g} on samples"

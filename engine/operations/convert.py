@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from engine.assembly import video_plan
+from engine.assembly import scored, video_plan
 from engine.codecs import AUDIO_CODECS, VIDEO_CODECS, Preset, Quality, label_of
 from engine.containers import VIDEO_CONTAINERS, Container
 from engine.operation import OperationType
-from engine.parameters import ADVANCED, WHOLE, Channels, Kilobits, Parameters
+from engine.parameters import ADVANCED, WHOLE, Channels, Kilobits, Parameters, Score
 from engine.pictures import capped_rate
 from engine.plan import Coding, Part, main_video, video_copied, video_encoded, video_obstacle
 from engine.tracks import SoundWish, audio_parts
@@ -122,6 +122,7 @@ class ConvertParameters(Parameters):
         examples=[2],
         json_schema_extra={**ADVANCED, "x-empty": "As they are"},
     )
+    score: Score = None
 
     @field_validator("video_codec", "audio_codec")
     @classmethod
@@ -183,7 +184,7 @@ def _plan(parameters: ConvertParameters, media: MediaInfo) -> Plan:
         kbits=parameters.audio_bitrate,
         channels=parameters.channels,
     )
-    return video_plan(
+    plan = video_plan(
         "convert",
         media,
         container,
@@ -191,6 +192,7 @@ def _plan(parameters: ConvertParameters, media: MediaInfo) -> Plan:
         summary=f"To {container.label}; {way}.",
         audio=audio_parts(media, container, wish=wish),
     )
+    return scored(plan, parameters.score, media)
 
 
 def _picture(

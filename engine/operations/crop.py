@@ -13,6 +13,7 @@ from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters, Pixels
 from engine.pictures import Geometry
 from engine.plan import main_video, video_encoded
+from engine.ranges import insist_on_clock
 from engine.types.media import MediaInfo, VideoStream
 from engine.types.plan import Plan
 from problems import Problem
@@ -86,6 +87,7 @@ def _plan(parameters: CropParameters, media: MediaInfo) -> Plan:
 
 
 def _without_bars(media: MediaInfo, stream: VideoStream, container: Container) -> Plan:
+    insist_on_clock(media)
     why = "Black bars are looked for first, then the picture is encoded without them"
     picture = video_encoded(media, stream, container, why=why)
     summary = "Without the black bars, which are found when it runs."

@@ -15,7 +15,7 @@ from engine.operation import OperationType
 from engine.parameters import ADVANCED, WHOLE, Parameters, Pixels, Seconds, parse_time
 from engine.pictures import Fit, Geometry, encodable, fewer_frames, fitted
 from engine.plan import Coding, Part, main_video, video_encoded
-from engine.ranges import clock, of_part, range_of, within
+from engine.ranges import clock, insist_on_clock, of_part, range_of, within
 from engine.tracks import dropped_sound, dropped_subtitle, leftovers
 from engine.types.media import MediaInfo, VideoStream
 from engine.types.plan import ExpectedStream, Plan, StreamDecision
@@ -94,6 +94,8 @@ class GifParameters(Parameters):
 
 def _plan(parameters: GifParameters, media: MediaInfo) -> Plan:
     part = range_of(media, start=parameters.start, length=parameters.duration)
+    if part.start:
+        insist_on_clock(media)
     clip, _ = within(media, part)
     stream = main_video(clip)
     geometry = fitted(stream, width=parameters.width, height=None, fit=Fit.CONTAIN, upscale=False)

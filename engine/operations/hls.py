@@ -11,10 +11,11 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from engine.codecs import AUDIO_CODECS, label_of
-from engine.containers import STREAMED_PICTURE, STREAMED_SOUND
+from engine.containers import STREAMED_PICTURE, STREAMED_SOUND, WORDS_CONTAINERS
+from engine.ladder import Rungs, listed, rungs_of, together
 from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters
-from engine.pictures import Fit, Geometry, fitted
+from engine.pictures import Geometry
 from engine.plan import (
     Coding,
     Part,
@@ -25,14 +26,12 @@ from engine.plan import (
     video_encoded,
 )
 from engine.stream_playlists import CONTENT_TYPE
-from engine.tracks import audio_copied, audio_encoded, dropped_subtitle, leftovers
-from engine.types.media import AudioStream, MediaInfo, VideoStream
+from engine.tracks import audio_copied, audio_encoded, dropped_subtitle, leftovers, subtitle_parts
+from engine.types.media import AudioStream, MediaInfo, SubtitleStream, VideoStream
 from engine.types.plan import Expectation, Lane, MemberPlan, OutputPlan, Plan, StepPlan, StreamDecision
 from engine.types.recipes import FileRecipe, Filter, Run
 from engine.types.value import Scalar
 
-_USUAL_RUNGS = (2160, 1440, 1080, 720, 480, 360)
-_MOST_RUNGS = 8
 # Kilobits a second that the dearest moments of 1280x720 may take; larger pictures need less for each pixel.
 _PEAK_KBITS = 3500
 _PEAK_PIXELS = 1280 * 720
@@ -41,10 +40,8 @@ _FAST = 35.0  # frames a second from which on more bits are given
 _FAST_BITS = 1.5
 # Never reached: only the moments asked for begin with a key frame, in every size the same.
 _NO_OTHER_KEY_FRAMES = 9999
-# Pixels of all pictures that are encoded at the same time; an AV1 encoder holds more frames in memory.
-_MOST_PIXELS = 26e6
-_WEIGHT = {"h264": 1.0, "av1": 3.0}
 _LATE = 0.01
+_WORDS = WORDS_CONTAINERS["vtt"]
 
 
 class StreamCodec(StrEnum):
@@ -61,32 +58,10 @@ _PRESETS: dict[StreamCodec, dict[str, Scalar]] = {
 _PEAK_SHARE = {StreamCodec.H264: 1.0, StreamCodec.AV1: 0.65}
 
 
-def _listed(value: object) -> object:
-    """A list, also as people type it: `1080, 720`."""
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-Rung = Annotated[int, Field(ge=64, le=4320), WHOLE]
-Rungs = Annotated[
-    tuple[Rung, ...],
-    Field(max_length=_MOST_RUNGS),
-    BeforeValidator(_listed),
-    WithJsonSchema(
-        {
-            "type": ["array", "string"],
-            "items": {"type": "integer", "minimum": 64, "maximum": 4320},
-            "minItems": 1,
-            "maxItems": _MOST_RUNGS,
-            "examples": ["1080, 720, 480"],
-        }
-    ),
-]
 Codecs = Annotated[
     tuple[StreamCodec, ...],
     Field(max_length=len(StreamCodec)),
-    BeforeValidator(_listed),
+    BeforeValidator(listed),
     WithJsonSchema(
         {
             "type": ["array", "string"],
@@ -151,7 +126,7 @@ class _Rendition:
         return FileRecipe(
             role="stream",
             member=self.member.name,
-            muxer="mp4",
+            muxer="webvtt" if self.member.kind == "subtitle" else "mp4",
             streams=(self.part.recipe,),
             options=self.options,
         )
@@ -160,7 +135,7 @@ class _Rendition:
 def _plan(parameters: HlsParameters, media: MediaInfo) -> Plan:
     stream = main_video(media)
     shown = _from_the_beginning(media, stream)
-    rungs, too_large = _rungs(parameters, stream)
+    rungs, too_large = rungs_of(stream, parameters.rungs)
     pictures = [
         _picture(shown, stream, rung, codec, parameters.segment_seconds)
         for codec in parameters.codecs
@@ -170,8 +145,12 @@ def _plan(parameters: HlsParameters, media: MediaInfo) -> Plan:
         _sound(media, track, number, parameters.segment_seconds)
         for number, track in enumerate(media.audio, 1)
     ]
-    renditions = [*pictures, *sounds]
-    parts = [one.part for one in renditions]
+    words = [
+        _words(media, track, number)
+        for number, track in enumerate((track for track in media.subtitles if track.is_text), 1)
+    ]
+    parts = [one.part for one in (*pictures, *sounds)]
+    renditions = [*pictures, *sounds, *words]
     every = expectation(media, STREAMED_PICTURE, parts)
     output = OutputPlan(
         role="stream",
@@ -183,54 +162,17 @@ def _plan(parameters: HlsParameters, media: MediaInfo) -> Plan:
     )
     runs = tuple(
         Run(expected_duration=media.duration, files=tuple(one.recipe for one in some))
-        for some in _together(renditions)
+        for some in together(renditions, lambda one: (one.part,))
     )
     return Plan(
         operation="hls",
-        summary=_summary(parameters, rungs, too_large, len(sounds)),
+        summary=_summary(parameters, rungs, too_large, len(sounds), len(words)),
         streams=_decisions(media, parameters, renditions, len(runs)),
         outputs=(output,),
         steps=(StepPlan(position=0, kind="encode", lane=Lane.ENCODE, runs=runs),),
         estimated_size=estimated_size(parts),
         estimated_seconds=estimated_seconds(parts),
     )
-
-
-def _together(renditions: list[_Rendition]) -> list[list[_Rendition]]:
-    """Files that are made from one decode: all of them, unless their encoders would need too much memory."""
-    runs: list[list[_Rendition]] = [[]]
-    held = 0.0
-    for one in renditions:
-        expected = one.part.expected
-        weight = _WEIGHT.get(expected.codec, 0.0) * (expected.width or 0) * (expected.height or 0)
-        if held and held + weight > _MOST_PIXELS:
-            runs.append([])
-            held = 0.0
-        # Sound needs next to none, and goes with the first.
-        runs[-1 if weight else 0].append(one)
-        held += weight
-    return runs
-
-
-def _rungs(parameters: HlsParameters, stream: VideoStream) -> tuple[dict[int, Geometry], list[int]]:
-    """The sizes by what they are called, the largest first; and those asked for that the source is below."""
-    across, down = stream.display_width, stream.display_height
-    source = min(across, down)
-    wished = parameters.rungs or _USUAL_RUNGS
-    fitting = [rung for rung in wished if rung <= source]
-    too_large = [rung for rung in parameters.rungs or () if rung > source]
-    rungs: dict[int, Geometry] = {}
-    for rung in fitting or [source]:
-        upright = across < down
-        geometry = fitted(
-            stream,
-            width=rung if upright else None,
-            height=None if upright else rung,
-            fit=Fit.CONTAIN,
-            upscale=False,
-        )
-        rungs.setdefault(min(geometry.size), geometry)
-    return rungs, too_large
 
 
 def _from_the_beginning(media: MediaInfo, stream: VideoStream) -> MediaInfo:
@@ -331,6 +273,26 @@ def _sound(media: MediaInfo, track: AudioStream, number: int, seconds: int) -> _
     )
 
 
+def _words(media: MediaInfo, track: SubtitleStream, number: int) -> _Rendition:
+    """A track of text as a file of its own, which players show over any size."""
+    (part,), _ = subtitle_parts(media.model_copy(update={"subtitles": (track,)}), _WORDS)
+    told = part.decision.model_copy(update={"why": "A file of its own, which players show when asked to."})
+    recipe = part.recipe.model_copy(update={"language": None, "title": None})
+    return _Rendition(
+        member=MemberPlan(
+            name=f"words-{number}.vtt",
+            kind="subtitle",
+            content_type=_WORDS.content_type,
+            expectation=Expectation(container=_WORDS.name, streams=(part.expected,), words=True),
+            language=track.language,
+            title=track.title,
+            forced=track.forced,
+        ),
+        part=replace(part, recipe=recipe, decision=told),
+        options={},
+    )
+
+
 def _of_one(expected: Expectation, duration: float | None) -> Expectation:
     """Where a stream does not tell its length, only the longest of all has to be as long as the video."""
     return expected if duration else expected.model_copy(update={"duration": None})
@@ -351,18 +313,24 @@ def _decisions(
         f"{parameters.segment_seconds} s at the same moments in each{notes}."
     )
     seen = StreamDecision(kind="video", source_index=stream.index, action="encode", codec="h264", why=why)
-    words = [dropped_subtitle(track, "Subtitles are not part of the stream.") for track in media.subtitles]
-    heard = [one.part.decision for one in renditions if one.member.kind == "audio"]
-    return tuple(
-        sorted([seen, *heard, *words, *leftovers(media, stream)], key=lambda item: item.source_index)
-    )
+    beside = [one.part.decision for one in renditions if one.member.kind != "video"]
+    beside += [
+        dropped_subtitle(track, "It holds pictures of words; streams carry text.")
+        for track in media.subtitles
+        if not track.is_text
+    ]
+    return tuple(sorted([seen, *beside, *leftovers(media, stream)], key=lambda item: item.source_index))
 
 
-def _summary(parameters: HlsParameters, rungs: dict[int, Geometry], too_large: list[int], sounds: int) -> str:
+def _summary(
+    parameters: HlsParameters, rungs: dict[int, Geometry], too_large: list[int], sounds: int, words: int
+) -> str:
     sizes = ", ".join(f"{rung}p" for rung in rungs)
     tracks = "without sound" if not sounds else "one sound track" if sounds == 1 else f"{sounds} sound tracks"
     codecs = " and ".join(label_of(codec) for codec in parameters.codecs)
     text = f"HLS stream in {sizes}, {codecs}, {tracks}"
+    if words:
+        text += f", subtitles in {words} track{'s' * (words > 1)}"
     if too_large:
         larger = ", ".join(f"{rung}p" for rung in too_large)
         text += f"; {larger} would be larger than the source"

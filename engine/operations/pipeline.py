@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -9,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from engine import catalogue
 from engine.chaining import Chain, appended, finished, is_open, parted, reading
-from engine.operation import OperationType
+from engine.operation import Holds, OperationType
 from engine.parameters import Parameters
 from engine.promises import promise_of
 from engine.types.media import MediaInfo
@@ -37,9 +38,7 @@ class PipelineStep(BaseModel):
     @classmethod
     def _is_known(cls, type_: str) -> str:
         possible = sorted(
-            name
-            for name, operation in catalogue.operations().items()
-            if name != _TYPE and (operation.others is None or operation.others_optional)
+            name for name, operation in catalogue.operations().items() if name != _TYPE and operation.chained
         )
         if type_ not in possible:
             known = ", ".join(possible)
@@ -53,10 +52,7 @@ class PipelineStep(BaseModel):
         if operation is None:
             return parameters
         # Its errors keep their places: pydantic puts them below this one.
-        wish = operation.Parameters.model_validate(parameters)
-        if operation.others is not None and operation.others(wish):
-            raise PydanticCustomError("not_wanted", "A step cannot use other videos or files.")
-        return catalogue.normalised(wish)
+        return catalogue.normalised(operation.Parameters.model_validate(parameters))
 
 
 class PipelineParameters(Parameters):
@@ -81,27 +77,34 @@ class PipelineParameters(Parameters):
         return steps
 
 
-def _plan(parameters: PipelineParameters, media: MediaInfo) -> Plan:
+def _others(parameters: PipelineParameters) -> Mapping[str, Holds]:
+    named: dict[str, Holds] = {}
+    for step in parameters.steps:
+        named |= catalogue.others_for(step.type, catalogue.parameters_for(step.type, step.parameters))
+    return named
+
+
+def _plan(parameters: PipelineParameters, media: MediaInfo, others: Mapping[str, MediaInfo]) -> Plan:
     chain: Chain | None = None
     summaries = []
     for number, step in enumerate(parameters.steps, 1):
         if chain is None:
-            plan = _planned(number, step, media)
+            plan = _planned(number, step, media, others)
             chain = Chain(source=media, plan=plan)
         else:
             if not is_open(chain.plan):
                 title = catalogue.operation_for(parameters.steps[number - 2].type).title
                 reason = (
-                    f"Step {number - 1} ({title}) can only be the last: it does not make one video, or one "
-                    "whose length and size are known only when it is done."
+                    f"Step {number - 1} ({title}) can only be the last: it does not make one video, adds to "
+                    "it from elsewhere, or its length and size are known only when it is done."
                 )
                 raise Problem("parameters_do_not_fit", reason=reason)
             promise = promise_of(chain.plan, chain.source)
-            plan = _planned(number, step, promise)
+            plan = _planned(number, step, promise, others)
             longer = appended(chain, plan)
             if longer is None:
                 chain, part = parted(chain, promise)
-                plan = _planned(number, step, chain.source)
+                plan = _planned(number, step, chain.source, others)
                 longer = reading(chain, plan, part)
             chain = longer
         summaries.append(f"{number}. {catalogue.operation_for(step.type).title}: {plan.summary}")
@@ -112,10 +115,10 @@ def _plan(parameters: PipelineParameters, media: MediaInfo) -> Plan:
     return finished(chain, _TYPE, " ".join([*summaries, way]))
 
 
-def _planned(number: int, step: PipelineStep, media: MediaInfo) -> Plan:
+def _planned(number: int, step: PipelineStep, media: MediaInfo, others: Mapping[str, MediaInfo]) -> Plan:
     try:
         parameters = catalogue.parameters_for(step.type, step.parameters)
-        return _in_one_run(catalogue.plan_for(step.type, parameters, media))
+        return _in_one_run(catalogue.plan_for(step.type, parameters, media, others))
     except Problem as problem:
         title = catalogue.operation_for(step.type).title
         reason = f"Step {number} ({title}): {problem.detail}"
@@ -138,5 +141,6 @@ OPERATION = OperationType(
     icon="workflow",
     Parameters=PipelineParameters,
     plan=_plan,
+    others=_others,
     form=False,
 )

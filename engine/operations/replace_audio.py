@@ -14,7 +14,7 @@ from engine.containers import VIDEO_CONTAINERS
 from engine.operation import Holds, OperationType
 from engine.parameters import WHOLE, Parameters, Seconds, VideoId
 from engine.plan import Part, main_video, video_copied, video_encoded, video_obstacle
-from engine.ranges import clock
+from engine.ranges import clock, insist_on_clock
 from engine.tracks import audio_encoded, audio_parts, dropped_sound
 from engine.types.media import AudioStream, MediaInfo
 from engine.types.plan import Plan
@@ -91,6 +91,8 @@ def _track(parameters: ReplaceAudioParameters, other: MediaInfo) -> AudioStream:
     if parameters.start >= other.duration:
         reason = f"The sound was to begin at {clock(parameters.start)}; it ends at {clock(other.duration)}."
         raise Problem("parameters_do_not_fit", reason=reason)
+    if parameters.start:
+        insist_on_clock(other)
     return other.audio[parameters.track - 1]
 
 
@@ -134,4 +136,5 @@ OPERATION = OperationType(
     Parameters=ReplaceAudioParameters,
     plan=_plan,
     others=_others,
+    chained=False,
 )

@@ -8,10 +8,10 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from engine.assembly import video_plan
+from engine.assembly import scored, video_plan
 from engine.containers import VIDEO_CONTAINERS
 from engine.operation import OperationType
-from engine.parameters import ADVANCED, Colour, Parameters, Pixels
+from engine.parameters import ADVANCED, Colour, Parameters, Pixels, Score
 from engine.pictures import Fit, box_around, fitted, padded
 from engine.plan import main_video, video_copied, video_encoded, video_obstacle
 from engine.types.media import MediaInfo
@@ -75,6 +75,7 @@ class ResizeParameters(Parameters):
         title="Enlarge",
         description="Allow a result larger than the source; it gains no detail.",
     )
+    score: Score = None
 
     @model_validator(mode="after")
     def _needs_a_side(self) -> Self:
@@ -120,7 +121,8 @@ def _plan(parameters: ResizeParameters, media: MediaInfo) -> Plan:
         picture = video_encoded(
             media, stream, container, why=why, geometry=geometry, filters=filters, size=size
         )
-    return video_plan("resize", media, container, picture, summary=_summary(parameters, before, size))
+    plan = video_plan("resize", media, container, picture, summary=_summary(parameters, before, size))
+    return scored(plan, parameters.score, media)
 
 
 def _summary(parameters: ResizeParameters, before: tuple[int, int], size: tuple[int, int]) -> str:

@@ -14,11 +14,12 @@ from engine.operation import OperationType
 from engine.parameters import ADVANCED, WHOLE, Parameters
 from engine.pictures import Geometry, encodable, even
 from engine.plan import main_video
-from engine.ranges import clock
-from engine.stills import ENCODERS, picture_decisions, still_output
+from engine.ranges import clock, insist_on_clock
+from engine.stills import ENCODERS, picture_decisions, still_output, still_size
 from engine.types.media import MediaInfo, VideoStream
 from engine.types.plan import Expectation, Lane, OutputPlan, Plan, StepPlan, StreamDecision
 from engine.types.recipes import FileRecipe, Filter, Input, Run, StreamRecipe
+from engine.types.value import Scalar
 from problems import Problem
 
 _USUAL_COUNT = 100
@@ -59,6 +60,13 @@ class SpriteParameters(Parameters):
         title="Width",
         description="Width of one picture in pixels; the height follows. Never enlarged.",
         examples=[160],
+    )
+    thumbnails: Annotated[int, Field(ge=1, le=20), WHOLE] | None = Field(
+        default=None,
+        title="Still pictures",
+        description="Also take so many pictures in the video's own size, spread evenly, in the same pass.",
+        examples=[3],
+        json_schema_extra=ADVANCED,
     )
     format: SheetFormat = Field(
         default=SheetFormat.JPG,
@@ -107,6 +115,8 @@ def _plan(parameters: SpriteParameters, media: MediaInfo) -> Plan:
     stream = main_video(media)
     length = max(0.001, min(media.duration, stream.duration or media.duration))
     layout = _layout(parameters, stream, length)
+    if layout.sheets > 1:
+        insist_on_clock(media)
     container = parameters.format.value
     numbers = range(layout.sheets)
     roles = ["sprite"] if layout.sheets == 1 else [f"sprite_{number + 1:02d}" for number in numbers]
@@ -114,11 +124,15 @@ def _plan(parameters: SpriteParameters, media: MediaInfo) -> Plan:
         still_output(role, size=layout.size(number), container=container)
         for number, role in zip(numbers, roles, strict=True)
     )
-    runs = tuple(_run(stream, layout, number, sheet, length) for number, sheet in enumerate(sheets))
+    stills = _stills(parameters, stream, length)
+    runs = tuple(
+        _run(stream, layout, number, sheet, length, stills=stills) for number, sheet in enumerate(sheets)
+    )
     across, down = layout.tile
     tiles = "1 picture" if layout.count == 1 else f"{layout.count} pictures"
     where = "one sheet" if layout.sheets == 1 else f"{layout.sheets} sheets"
     done = f"{tiles} of {across}x{down} on {where}, one every {layout.interval:.4g} s"
+    done += f", and {len(stills)} of its own size" if stills else ""
     decision = StreamDecision(
         kind="video", source_index=stream.index, action="encode", codec=container, why=f"Drawn as {done}."
     )
@@ -127,7 +141,11 @@ def _plan(parameters: SpriteParameters, media: MediaInfo) -> Plan:
         operation="sprite",
         summary=f"{done[0].upper()}{done[1:]}, and a list for players.",
         streams=picture_decisions(media, stream, decision),
-        outputs=(*sheets, _storyboard(layout, [sheet.filename for sheet in sheets], length)),
+        outputs=(
+            *sheets,
+            *(still.output for still in stills),
+            _storyboard(layout, [sheet.filename for sheet in sheets], length),
+        ),
         steps=(
             StepPlan(
                 position=0,
@@ -167,8 +185,56 @@ def _layout(parameters: SpriteParameters, stream: VideoStream, length: float) ->
     return _Layout(interval, count, tile, parameters.columns, min(_MOST_ROWS, int(room)))
 
 
-def _run(stream: VideoStream, layout: _Layout, sheet: int, output: OutputPlan, length: float) -> Run:
-    """One sheet from its own part of the video, so that all sheets together decode it once."""
+@dataclass(frozen=True, slots=True)
+class _Still:
+    """A picture in the video's own size, from the frame at or after `at` seconds."""
+
+    at: float
+    output: OutputPlan
+    recipe: StreamRecipe
+
+    def file(self, start: float) -> FileRecipe:
+        """How it is written by a run that decodes from `start` on."""
+        chosen = Filter(name="select", options={"expr": f"gte(t,{self.at - start:.4f})"})
+        recipe = self.recipe.model_copy(update={"filters": (chosen, *self.recipe.filters)})
+        options: dict[str, Scalar] = {"update": 1}
+        return FileRecipe(role=self.output.role, muxer="image2", streams=(recipe,), options=options, frames=1)
+
+
+def _stills(parameters: SpriteParameters, stream: VideoStream, length: float) -> list[_Still]:
+    count, container = parameters.thumbnails or 0, parameters.format.value
+    encoder, pixel_format, quality = ENCODERS[container]
+    size = still_size(stream, None)
+    recipe = StreamRecipe(
+        kind="video",
+        source_index=stream.index,
+        action="encode",
+        encoder=encoder,
+        options=quality,
+        filters=encodable(stream, Geometry(scaled=size, size=size), pixel_format=pixel_format),
+    )
+    # The last frame begins one frame before the end; half of one more is for rounding.
+    last = max(0.0, length - 1.5 / (stream.frame_rate or 25.0))
+    return [
+        _Still(
+            min(last, length * (number + 0.5) / count),
+            still_output(f"thumbnail_{number + 1:02d}", size=size, container=container),
+            recipe,
+        )
+        for number in range(count)
+    ]
+
+
+def _run(
+    stream: VideoStream,
+    layout: _Layout,
+    sheet: int,
+    output: OutputPlan,
+    length: float,
+    *,
+    stills: list[_Still],
+) -> Run:
+    """One sheet and the pictures from its own part of the video, so that all together decode it once."""
     encoder, pixel_format, options = ENCODERS[output.container]
     columns, rows = layout.grid(sheet)
     tiles = layout.tiles_on(sheet)
@@ -195,6 +261,7 @@ def _run(stream: VideoStream, layout: _Layout, sheet: int, output: OutputPlan, l
         expected_duration=max(wanted, 0.04),
         files=(
             FileRecipe(role=output.role, muxer="image2", streams=(recipe,), options={"update": 1}, frames=1),
+            *(still.file(start) for still in stills if start <= still.at < start + wanted),
         ),
     )
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from engine.operation import OperationType
 from engine.parameters import WHOLE, Parameters, Pixels, Seconds
 from engine.plan import main_video
-from engine.ranges import INDEXED
+from engine.ranges import lead_at
 from engine.stills import picture_decisions, still_output, still_run, still_size
 from engine.types.media import MediaInfo, VideoStream
 from engine.types.plan import Lane, Plan, StepPlan, StreamDecision
@@ -115,7 +115,7 @@ def _plan(parameters: ThumbnailParameters, media: MediaInfo) -> Plan:
             at=moment,
             size=size,
             container=container,
-            lead=0.0 if media.container in INDEXED else min(moment, _LEAD),
+            lead=lead_at(moment, media, _LEAD),
         )
         for role, moment in zip(roles, moments, strict=True)
     )

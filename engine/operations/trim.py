@@ -24,7 +24,17 @@ from engine.montage import left_by, merged, moved_by
 from engine.operation import OperationType
 from engine.parameters import SECONDS_SCHEMA, Parameters, Seconds
 from engine.plan import Part, main_video, video_copied, video_encoded, video_obstacle
-from engine.ranges import Range, chosen_from, clock, copied_part, lead_of, of_part, range_of, within
+from engine.ranges import (
+    Range,
+    chosen_from,
+    clock,
+    copied_part,
+    lead_of,
+    of_part,
+    range_of,
+    shown_until,
+    within,
+)
 from engine.tracks import audio_copied, audio_obstacle, audio_parts, dropped_words
 from engine.types.media import MediaInfo, VideoStream
 from engine.types.plan import OutputPlan, Plan
@@ -207,6 +217,12 @@ def _parts(parameters: TrimParameters, media: MediaInfo) -> tuple[Range, ...]:
     parts = merged(asked) if parameters.action is Keep.KEEP else left_by(asked, media)
     if not parts:
         raise Problem("parameters_do_not_fit", reason="Nothing would be left of the video.")
+    begins, ends = main_video(media).start_time, shown_until(media)
+    if not any(part.start < ends - _SHOWN and part.end > begins + _SHOWN for part in parts):
+        reason = (
+            f"Nothing would be left of the picture, which is there from {clock(begins)} to {clock(ends)}."
+        )
+        raise Problem("parameters_do_not_fit", reason=reason)
     return parts
 
 

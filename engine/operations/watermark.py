@@ -282,5 +282,4 @@ OPERATION = OperationType(
     Parameters=WatermarkParameters,
     plan=_plan,
     others=_others,
-    others_optional=True,
 )

@@ -7,6 +7,7 @@ from pydantic import Field, computed_field
 from engine.types.value import Value
 
 HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})
+_SETTINGS = "A name for what the header tells decoders; equal where they are told the same."
 TEXT_SUBTITLES = frozenset({"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"})
 
 
@@ -43,6 +44,7 @@ class VideoStream(Value):
     default: bool = False
     language: str | None = None
     title: str | None = None
+    settings: str | None = Field(default=None, description=_SETTINGS)
 
     def _display_size(self) -> tuple[int, int]:
         across, down = self.sample_aspect
@@ -85,6 +87,7 @@ class AudioStream(Value):
     default: bool = False
     language: str | None = None
     title: str | None = None
+    settings: str | None = Field(default=None, description=_SETTINGS)
 
 
 class SubtitleStream(Value):
@@ -138,6 +141,9 @@ class MediaInfo(Value):
     subtitles: tuple[SubtitleStream, ...] = ()
     others: tuple[OtherStream, ...] = ()
     chapters: tuple[Chapter, ...] = ()
+    broken_clock: bool = Field(
+        default=False, description="Its times begin anew somewhere, so nothing in it is found by its time."
+    )
 
     @property
     def main_video(self) -> VideoStream | None:

@@ -78,18 +78,20 @@ class Expectation(Value):
     frames: int | None = None
     origin: Origin | None = None
     animation: bool = Field(default=False, description="The output is a moving WebP.")
+    score: bool = Field(default=False, description="How like its source it looks is measured on samples.")
 
 
 class MemberPlan(Value):
-    """One media file of an output that is a folder: a size of the picture, or a sound track."""
+    """One media file of an output that is a folder: a size of the picture, a sound track, or subtitles."""
 
     name: str
-    kind: Literal["video", "audio"]
+    kind: Literal["video", "audio", "subtitle"]
     content_type: str
     expectation: Expectation
     language: str | None = None
     title: str | None = None
     default: bool = False
+    forced: bool = False
 
 
 class OutputPlan(Value):

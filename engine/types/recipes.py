@@ -82,7 +82,10 @@ class Input(Value):
     part but the first has to begin: parts with cuts keep their times too, and the result is checked at them.
     """
 
-    source: str = Field(default=SOURCE, description="The name of a source, where there are no parts.")
+    source: str = Field(
+        default=SOURCE,
+        description="The name of a source; with cuts, of the one that was cut, empty for whole videos.",
+    )
     parts: tuple[str, ...] = ()
     start: float | None = None
     length: float | None = None

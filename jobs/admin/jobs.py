@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from engine import catalogue
 from jobs.models import Job, Step
 from jobs.placement import job_move_any, job_prioritise_any
+from jobs.selectors import job_hold
 from jobs.services import job_retry_any
-from jobs.site import held_by_drain
 from jobs.steering import job_bump_any, job_cancel_any, job_pause_any, job_resume_any
 from problems import kind_for
 from users.admin_base import ListAdmin, ReadOnly
@@ -153,7 +153,8 @@ class JobAdmin(ReadOnly, ListAdmin):
 
     @admin.display(description="held back")
     def held(self, job: Job) -> str:
-        return "by the drain of the site or of its lane" if held_by_drain(job) else "no"
+        hold = job_hold(job)
+        return "no" if hold is None else hold.words
 
     @admin.display(description="other runs")
     def other_runs(self, job: Job) -> str | SafeString:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("jobs", "0010_history_days"),
+        ("jobs", "0011_fair_queue"),
     ]
 
     operations = [

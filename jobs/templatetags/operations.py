@@ -159,10 +159,13 @@ def intake_state(video: Video) -> dict[str, Any]:
 @register.inclusion_tag("jobs/operations_list.html", takes_context=True)
 def operations_list(context: template.Context, video: Video, swap: bool = False) -> dict[str, Any]:
     """Everything asked of this video, newest first, live. `swap`: it replaces the list of an open page."""
+    entries = selectors.operations_with_latest_job(video)
+    selectors.queue_positions_note([entry.job for entry in entries if entry.job is not None])
     return {
         "video": video,
         "swap": swap,
-        "entries": selectors.operations_with_latest_job(video),
+        "entries": entries,
+        "results": sum(len(entry.operation.outputs.all()) for entry in entries),
         "csrf_token": context.get("csrf_token"),
     }
 

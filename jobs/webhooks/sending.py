@@ -24,6 +24,7 @@ from jobs.webhook_models import Webhook, WebhookDelivery
 from jobs.webhooks.signing import signature_headers
 from users.ids import public_id_at
 from videos import outbound
+from videos.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ def _turn(claim: _Claim) -> None:
         secrets_valid = secrets_of(webhook)
         connection.close()
         outcome = _send(webhook.url, delivery, secrets_valid)
+        crash_point("webhook_sent")
         if not _record(claim, delivery, outcome) or outcome.error:
             return
 

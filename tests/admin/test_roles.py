@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client
 
-from jobs.models import Job, SiteSettings
+from jobs.models import Job, Limit, SiteSettings
 from tests.admin.test_lists import job_make
 from tests.conftest import PASSWORD
 from users.models import User
@@ -63,6 +63,7 @@ PAGES = {
     "users/user/add/": (403, 200),
     "users/tier/free/change/": (200, 200),
     "jobs/sitesettings/1/change/": (403, 200),
+    "jobs/limit/add/": (403, 200),
     "admin/logentry/": (403, 200),
     "auth/group/": (403, 403),
     "account/emailaddress/": (403, 403),
@@ -170,7 +171,10 @@ def test_an_account_is_deleted_whole(root: Client, alice: User, failed: Job) -> 
 
 def test_settings_are_changed_by_an_operator_and_logged(staff: Staff) -> None:
     operator = staff("Operator")
-    body = {"drained": "on", "banner": "Back at noon", "banner_level": "warn", "trash_days": "7"}
+    body = {
+        "drained": "on", "banner": "Back at noon", "banner_level": "warn", "trash_days": "7",
+        "low_from": "22:00", "low_until": "06:00", "time_zone": "Europe/Berlin",
+    }  # fmt: skip
     assert operator.get("/admin/jobs/sitesettings/").status_code == 302
     answer = operator.post("/admin/jobs/sitesettings/1/change/", body)
     assert answer.status_code == 302
@@ -179,6 +183,27 @@ def test_settings_are_changed_by_an_operator_and_logged(staff: Staff) -> None:
     assert "Drained: encode, short." in page
     assert "Back at noon" in page
     assert LogEntry.objects.get().get_change_message().startswith("Changed Drain the whole site")
-    wrong = operator.post("/admin/jobs/sitesettings/1/change/", {**body, "log_days": "0"})
-    assert wrong.status_code == 200
-    assert SiteSettings.objects.get().log_days is None
+    for wrong in ({"log_days": "0"}, {"time_zone": "Nowhere"}, {"low_until": ""}, {"low_until": "22:00"}):
+        refused = operator.post("/admin/jobs/sitesettings/1/change/", {**body, **wrong})
+        assert refused.status_code == 200
+    stored = SiteSettings.objects.get()
+    assert (stored.log_days, stored.time_zone, f"{stored.low_until:%H:%M}") == (
+        None,
+        "Europe/Berlin",
+        "06:00",
+    )
+
+
+def test_limits_are_set_and_taken_away_by_an_operator(staff: Staff) -> None:
+    operator = staff("Operator")
+    address = "/admin/jobs/limit/add/"
+    assert operator.post(address, {"type": "hls", "at_once": "2"}).status_code == 302
+    for wrong in ({}, {"type": "hls"}, {"type": "hls", "per_user": "1"}, {"type": "x", "at_once": "1"}):
+        assert operator.post(address, wrong).status_code == 200
+    assert operator.post(address, {"type": "hls", "at_once": "0"}).status_code == 200
+    limit = Limit.objects.get()
+    assert (limit.type, limit.at_once, limit.per_user) == ("hls", 2, None)
+    assert f"limit/{limit.pk}/change/" in operator.get("/admin/jobs/limit/").content.decode()
+    gone = operator.post(f"/admin/jobs/limit/{limit.pk}/delete/", {"post": "yes"})
+    assert gone.status_code == 302
+    assert not Limit.objects.exists()

@@ -30,6 +30,7 @@ PRIVATE = {
     "library-no-match": "/videos/?q=nothing+is+called+this",
     "upload": "/upload/",
     "jobs": "/jobs/",
+    "queue": "/queue/",
     "jobs-no-match": "/jobs/?status=cancelled&type=thumbnail&page=9",
     "account": "/account/",
     "presets": "/presets/",

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +68,14 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def running_site(folder: Path) -> Iterator[Site]:
-    """Starts `bin/up` with an empty state folder below `folder`, waits until it is healthy, and stops it."""
+def running_site(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """Starts `bin/up` with an empty state folder below `folder`, waits until it is healthy, and stops it.
+
+    `settings` are further environment variables.
+    """
     port = _free_port()
     var = folder / "var"
-    environment = {**_environment(), "PORT": str(port), "VIDEOPROC_VAR": str(var)}
+    environment = {**_environment(), **(settings or {}), "PORT": str(port), "VIDEOPROC_VAR": str(var)}
     output = folder / "up.log"
     with output.open("w") as log:
         process = subprocess.Popen(

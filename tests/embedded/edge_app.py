@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 FILE_HEADERS = [
@@ -33,6 +34,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         status, headers = (204, []) if is_staff else (302, [(b"location", b"/accounts/login/")])
     else:
         seen = {name.decode(): value.decode() for name, value in scope["headers"]}
-        body = json.dumps({"path": path, "method": scope["method"], "size": size, "headers": seen}).encode()
+        told = {"path": path, "method": scope["method"], "size": size, "headers": seen}
+        body = json.dumps({**told, "process": os.environ.get("EDGE_APP")}).encode()
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -85,9 +85,10 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
                 "off",
             ],
             cwd=ROOT,
+            env={**os.environ, "EDGE_APP": name},
             stderr=subprocess.DEVNULL,
         )
-        for address in sockets.values()
+        for name, address in sockets.items()
     ]
     children.append(subprocess.Popen(caddy.argv(ROOT), env=environment, stderr=subprocess.DEVNULL))
     edge = Edge(port)
@@ -134,6 +135,43 @@ def test_the_edge_serves_the_bytes_with_the_headers_of_the_site(edge: Edge) -> N
 def test_ranges(edge: Edge, wanted: str, got: bytes, content_range: str) -> None:
     answer = edge.ask("/file", Range=wanted)
     assert (answer.status, answer.body, answer.headers["content-range"]) == (206, got, content_range)
+
+
+def test_several_ranges_come_in_parts(edge: Edge) -> None:
+    answer = edge.ask("/file", Range="bytes=0-3,1000-1003,-4")
+    assert answer.status == 206
+    kind, _, boundary = answer.headers["content-type"].partition("; boundary=")
+    assert kind == "multipart/byteranges"
+    wanted = [BYTES[:4], BYTES[1000:1004], BYTES[-4:]]
+    parts = answer.body.split(f"--{boundary}".encode())[1:-1]
+    assert [part.partition(b"\r\n\r\n")[2][:-2] for part in parts] == wanted
+    assert f"Content-Range: bytes 1000-1003/{len(BYTES)}".encode() in parts[1]
+    assert b"Content-Type: video/mp4" in parts[1]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_ranges_that_are_more_than_the_file_get_the_file(edge: Edge) -> None:
+    answer = edge.ask("/file", Range="bytes=" + ",".join(["0-"] * 50))
+    assert (answer.status, len(answer.body)) == (200, len(BYTES))
+
+
+def test_conditions_by_date(edge: Edge) -> None:
+    changed = edge.ask("/file").headers["last-modified"]
+    long_ago = "Mon, 01 Jan 2001 00:00:00 GMT"
+    assert edge.ask("/file", If_Modified_Since=changed).status == 304
+    assert edge.ask("/file", If_Modified_Since=long_ago).status == 200
+    assert edge.ask("/file", If_Unmodified_Since=long_ago).status == 412
+    assert edge.ask("/file", If_Match='"older"').status == 412
+    assert edge.ask("/file", Range="bytes=0-9", If_Range=changed).status == 206
+    assert edge.ask("/file", Range="bytes=0-9", If_Range=long_ago).status == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/archive?video=vid_1", "/api/v1/videos/vid_1/archive"])
+def test_zips_come_from_the_process_that_streams(edge: Edge, path: str) -> None:
+    answer = edge.ask(path)
+    assert answer.json["path"] == path.partition("?")[0]
+    assert answer.json["process"] == "uploads"
+    assert edge.ask(path, "POST").json["process"] == "web"
 
 
 def test_a_range_beyond_the_end_is_416(edge: Edge) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.types.media import MediaInfo
 from engine.types.plan import Plan
 from engine.types.results import Artifact
@@ -110,6 +112,12 @@ def _as_it_was(wish: Mapping[str, Any], source: Source, plan: Plan, artifacts: t
     elif even and plan.operation != "compress":
         assert len(seen.times) >= _UNEVEN * len(source.seen.times)
     _size(wish, source.seen, seen, plan.operation)
+
+
+def _rungs(wish: Mapping[str, Any], source: Source, plan: Plan, artifacts: tuple[Artifact, ...]) -> None:
+    for artifact in artifacts:
+        _as_it_was(wish, source, plan, (artifact,))
+        assert min(watch(artifact.path).size) == pytest.approx(int(artifact.role.removesuffix("p")), abs=1)
 
 
 def _size(wish: Mapping[str, Any], source: Watched, seen: Watched, operation: str) -> None:
@@ -282,6 +290,7 @@ _JUDGES: Mapping[str, Judge] = {
     "gif": _moving,
     "join": _joined,
     "hls": _streamed,
+    "renditions": _rungs,
     "pipeline": _anything,
     "replace_audio": _anything,
 }

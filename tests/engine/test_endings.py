@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,11 +16,15 @@ import psutil
 import pytest
 
 from engine.control import Control, Stopped
+from engine.decoding import decode
 from engine.execute import StepResult, execute
 from engine.failures import RunFailed
+from engine.intake import intake
 from engine.types.limits import Limits
 from engine.types.recipes import SOURCE
 from engine.verify import verify
+from engine.whitelist import UPLOADS
+from problems import Problem
 from tests.engine.clips import SECONDS, Clips
 from tests.engine.conftest import MakePlan, Perform
 
@@ -245,3 +250,56 @@ def test_verification_sees_a_wrong_picture_size(
     other = plan("resize", {"width": 180}, source).outputs[0]
     with pytest.raises(RunFailed, match="picture size should be 180x102 and is 160x90"):
         verify(artifact.path, other, limits=limits, control=Control())
+
+
+@pytest.fixture
+def killed_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ffprobe that the kernel ends, as it does when memory runs out; it says nothing about the file."""
+    program = tmp_path / "ffprobe"
+    program.write_text("#!/bin/sh\nkill -KILL $$\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("FFPROBE", str(program))
+
+
+@pytest.mark.usefixtures("killed_reader")
+def test_a_killed_reader_does_not_make_a_video_corrupt(clips: Clips, tmp_path: Path) -> None:
+    with pytest.raises(Problem) as caught:
+        intake(
+            clips.container("mp4"), tmp_path, limits=Limits(), on_progress=lambda _: None, control=Control()
+        )
+    assert (caught.value.code, caught.value.retryable) == ("encoder_crashed", True)
+
+
+def test_a_killed_check_does_not_make_a_result_wrong(
+    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nkill -KILL $$\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("FFMPEG", str(program))
+    with pytest.raises(Problem) as caught:
+        decode(clips.container("mp4"), reading=UPLOADS, limits=Limits(), control=Control())
+    assert (caught.value.code, caught.value.retryable) == ("encoder_crashed", True)
+
+
+def test_time_in_which_we_were_frozen_ourselves_does_not_count(tmp_path: Path) -> None:
+    """A paused machine or container must not make tools look slow that had done their work."""
+    program = textwrap.dedent(
+        """
+        from pathlib import Path
+        from engine import runner
+        from engine.control import Control
+        from engine.types.limits import Limits
+        print("begins", flush=True)
+        argv = ["sleep", "1"]
+        print(runner.run(argv, cwd=Path("."), limits=Limits(), control=Control(), seconds=1.6).ending)
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as ours:
+        assert ours.stdout is not None
+        assert ours.stdout.readline() == "begins\n"
+        time.sleep(0.3)
+        ours.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        ours.send_signal(signal.SIGCONT)
+        assert ours.stdout.read() == "exited\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -119,11 +121,17 @@ def no_tool(bench: Bench) -> None:
 
 
 def killed(bench: Bench) -> None:
-    """An encoder that dies of a signal, as by a fault in a library."""
-    script = bench.work / "ffmpeg"
-    script.write_text("#!/bin/sh\nkill -SEGV $$\n")
-    script.chmod(0o755)
-    bench.patch.setenv("FFMPEG", str(script))
+    """An encoder that dies of a signal, as by a fault in a library: its only instruction is none."""
+    machine, instruction = {"aarch64": (183, bytes(4))}.get(platform.machine(), (62, b"\x0f\x0b"))
+    at, length = 0x400000, 64 + 56 + len(instruction)
+    head = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, machine, 1, at + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0
+    )
+    load = struct.pack("<IIQQQQQQ", 1, 5, 0, at, at, length, length, 0x1000)
+    program = bench.work / "ffmpeg"
+    program.write_bytes(head + load + instruction)
+    program.chmod(0o755)
+    bench.patch.setenv("FFMPEG", str(program))
     bench.run(copied())
 
 
@@ -243,6 +251,10 @@ def avi(bench: Bench) -> Path:
 
 # What happens -> its code, and how it is brought about.
 EVENTS: dict[str, tuple[str, Callable[[Bench], None]]] = {
+    "the sandbox cannot be set up": (
+        "sandbox_failed",
+        lambda b: b.run(copied(), limits=Limits(nice=2**70)),
+    ),
     "the disk is full": ("disk_full", full_disk),
     "the disk quota is used up": ("disk_full", lambda b: told(b, "Disk quota exceeded")),
     "the result passes its limit": (
@@ -298,7 +310,7 @@ EVENTS: dict[str, tuple[str, Callable[[Bench], None]]] = {
     ),
     "the storage does not answer": (
         "storage_failed",
-        lambda b: b.run(copied(), source=Path("/proc/self/mem")),
+        lambda b: told(b, "Input/output error"),
     ),
     "the storage cannot be written": ("storage_unwritable", no_folder),
     "a planned stream is not there": ("stream_missing", other_file),

@@ -61,11 +61,12 @@ def test_every_sound_track_is_a_file_of_its_own() -> None:
         0: ("encode", "h264"),
         1: ("copy", "aac"),
         2: ("encode", "aac"),
-        3: ("drop", "subrip"),
+        3: ("encode", "webvtt"),
     }
     (output,) = plan.outputs
-    assert [one.name for one in output.members] == ["480p.mp4", "480p-av1.mp4", "sound-1.mp4", "sound-2.mp4"]
-    assert [one.language for one in output.members[2:]] == ["eng", "ger"]
+    names = ["480p.mp4", "480p-av1.mp4", "sound-1.mp4", "sound-2.mp4", "words-1.vtt"]
+    assert [one.name for one in output.members] == names
+    assert [one.language for one in output.members[2:4]] == ["eng", "ger"]
     (step,) = plan.steps
     assert step.lane is Lane.ENCODE
     assert len(step.runs) == 1
@@ -152,6 +153,35 @@ def test_players_find_every_frame_by_the_playlists_alone(clips: Clips, perform: 
     assert sum(line.startswith("0,") for line in told.stdout.splitlines()) == 75
 
 
+def _worded(clips: Clips) -> Path:
+    """Two tracks of subtitles, of which one has no line."""
+    line = b"1\n00:00:00,500 --> 00:00:01,200\nGuten <i>Tag</i>\n\n"
+    words = ["-f", "srt", "-i", str(clips.written("guten-tag", line))]
+    return clips.made(
+        "worded", *picture("320x180", seconds=2), *sound(seconds=2), *words, *words,
+        "-map", "0:v", "-map", "1:a", "-map", "2:s", "-map", "3:s", *H264, "-c:a", "aac", "-c:s", "srt",
+        "-bsf:s:1", "noise=drop=1", "-metadata:s:s:0", "language=ger", "-f", "matroska",
+    )  # fmt: skip
+
+
+def test_subtitles_are_files_that_players_offer(clips: Clips, perform: Perform) -> None:
+    made = only(perform("hls", {"rungs": [90], "segment_seconds": 1}, _worded(clips)))
+    folder = made.path.parent
+    assert [one.name for one in made.members if "words" in one.name] == ["words-1.vtt", "words-1.m3u8"]
+    assert "00:00.500 --> 00:01.200\nGuten <i>Tag</i>" in (folder / "files" / "words-1.vtt").read_text()
+    assert "#EXTINF:2.0" in (folder / "files" / "words-1.m3u8").read_text()
+    master = made.path.read_text()
+    line = 'TYPE=SUBTITLES,GROUP-ID="words",NAME="ger",LANGUAGE="ger",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO'
+    assert f'#EXT-X-MEDIA:{line},URI="files/words-1.m3u8"' in master
+    assert re.search(r'#EXT-X-STREAM-INF:.*,SUBTITLES="words"', master)
+    assert "words-2" not in master
+    report = {check.name: check.actual for check in made.verification.report}
+    assert report["words-1: lines"].startswith("1 line")
+    assert report["words-2: lines"] == "none"
+    assert made.media_info is not None
+    assert [track.language for track in made.media_info.subtitles] == ["ger"]
+
+
 def test_a_picture_that_begins_late_is_shown_from_the_beginning(clips: Clips, perform: Perform) -> None:
     prompt = clips.container("mp4")
     late = clips.made(
@@ -186,14 +216,17 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (_less("90p.m3u8", "90p.mp4\n#EXTINF", "180p.mp4\n#EXTINF"), "not readable"),
     (_less("90p.m3u8", "#EXTINF:1.0", "#EXTINF:9.0"), "long instead of"),
     (_less("sound-1.m3u8", "#EXT-X-BYTERANGE:", "#EXT-X-BYTERANGE:1"), "leading to places"),
+    (_less("words-1.m3u8", "words-1.vtt", "90p.mp4"), "not readable"),
     (_less("../master.m3u8", "files/90p.m3u8"), "misses 90p.mp4"),
 ]
 
 
 def test_a_stream_that_is_not_whole_is_seen(plan: MakePlan, clips: Clips, perform: Perform) -> None:
     wish = {"rungs": [180, 90], "segment_seconds": 1}
-    source = clips.container("mkv")
+    source = _worded(clips)
     (output,) = plan("hls", wish, source).outputs
+    kept = tuple(one for one in output.members if one.name != "words-2.vtt")
+    output = output.model_copy(update={"members": kept})
     folder = perform("hls", wish, source).artifacts[0].path.parent
     whole = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     for damage, told in DAMAGES:

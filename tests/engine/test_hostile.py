@@ -105,14 +105,16 @@ def mkv_lasting(clips: Clips, value: float) -> Path:
     return clips.written(f"mkv-{value}", whole[:at] + struct.pack(">d", value) + whole[at + 8 :])
 
 
-def elsewhere(clips: Clips) -> Path:
-    """A QuickTime file whose pictures are said to be in another user's file."""
-    other = str(clips.container("mp4")).encode()
-    where = struct.pack(">hh", 2, len(other)) + other + b"\0" * (len(other) % 2)
+def elsewhere(clips: Clips, other: Path | None = None) -> Path:
+    """A QuickTime file whose pictures are said to be in another user's file. What it has itself is empty."""
+    place = str(other or clips.container("mp4")).encode()
+    where = struct.pack(">hh", 2, len(place)) + place + b"\0" * (len(place) % 2)
     alias = b"\0\0\0\0" + bytes(10) + bytes(1 + 27) + bytes(12) + bytes(1 + 63) + bytes(16)
-    alias += struct.pack(">hh", 1, 1) + bytes(16) + where + struct.pack(">hh", -1, 0)
+    alias += struct.pack(">hh", 0, 0) + bytes(16) + where + struct.pack(">hh", -1, 0)
     dref = struct.pack(">II", 0, 1) + box(b"alis", alias)
-    return patched(clips, "dref", (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"), lambda _: dref)
+    way = (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref")
+    hollow = replaced(small(clips).read_bytes(), (b"mdat",), lambda body: bytes(len(body)))
+    return clips.written("dref", replaced(hollow, way, lambda _: dref))
 
 
 def talking_avi(clips: Clips, text: bytes) -> Path:

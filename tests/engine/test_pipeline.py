@@ -134,8 +134,8 @@ def test_loudness_is_measured_on_the_source_where_it_comes_first() -> None:
         ([RESIZE, step("resize")], {"/parameters/steps/1/parameters": "required"}),
         ([step("resize", width=64, colour=1)], {"/parameters/steps/0/parameters/colour": "unknown"}),
         ([step("pipeline", steps=[])], {"/parameters/steps/0/type": "not_a_choice"}),
-        ([step("subtitles")], {"/parameters/steps/0/type": "not_a_choice"}),
-        ([step("watermark", image="ast_" + "1" * 32)], {"/parameters/steps/0/parameters": "not_wanted"}),
+        ([step("join", after=["vid_" + "1" * 32])], {"/parameters/steps/0/type": "not_a_choice"}),
+        ([step("watermark", image="ast_1")], {"/parameters/steps/0/parameters/image": "not_a_choice"}),
         ([{"parameters": {}}], {"/parameters/steps/0/type": "required"}),
     ],
 )

@@ -55,6 +55,7 @@ _KNOWN: Mapping[str, st.SearchStrategy[Any]] = {
     "interval": st.sampled_from([0.1, 0.5, 1.0, 7.0]),
     "fps": st.sampled_from([1, 5, 12, 25, 30, 50]),
     "target_size": st.sampled_from([12_000, 30_000, 60_000, 200_000]),
+    "sizes": st.lists(st.sampled_from([64, 90, 96, 144]), min_size=1, max_size=2),
     "rungs": st.lists(st.sampled_from([64, 90, 144]), min_size=1, max_size=2, unique=True),
     "segment_seconds": st.sampled_from([1, 2, 6]),
     **dict.fromkeys(("before", "after"), st.lists(st.just(OTHER), max_size=2)),
@@ -245,3 +246,67 @@ def _done(plan: Plan, source: Source, work_dir: Path) -> Watched:
         parts |= result.parts
     (artifact,) = result.artifacts
     return watch(artifact.path)
+
+
+@settings(
+    max_examples=_MANY or 3,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@seed(5)
+@given(data=st.data())
+def test_shots_of_one_camera_keep_all_frames(studio: Studio, data: st.DataObject) -> None:
+    codec, container = data.draw(st.sampled_from(_CAMERAS))
+    first = replace(data.draw(random_clips()), **_camera(codec, container))
+    check_shots(studio, first, replace(first, seconds=data.draw(st.sampled_from([0.9, 1.6]))))
+
+
+_CAMERAS = [
+    ("h264", "mp4"),
+    ("h264", "mov"),
+    ("hevc", "mp4"),
+    ("h264", "mkv"),
+    ("mpeg4", "mkv"),
+    ("vp9", "mp4"),
+]
+
+
+def _camera(codec: str, container: str) -> dict[str, Any]:
+    """What makes a random clip one that can be joined as it is, mostly."""
+    same = {"codec": codec, "container": container, "sound": "aac", "size": (160, 90)}
+    return {**same, "interlaced": False, "cut": 0.0}
+
+
+def check_shots(studio: Studio, first: RandomClip, second: RandomClip) -> bool:
+    """Join two and compare with both. False where they are encoded."""
+    one, other = studio.source(first), studio.source(second)
+    plan = plan_for("join", parameters_for("join", {"after": [OTHER]}), one.media, {OTHER: other.media})
+    work_dir = Path(tempfile.mkdtemp(dir=one.path.parent))
+    try:
+        (step,) = plan.steps
+        result = execute(
+            plan,
+            step.position,
+            sources={SOURCE: one.path, OTHER: other.path},
+            work_dir=work_dir,
+            limits=LIMITS,
+            on_progress=lambda _: None,
+            control=Control(),
+        )
+        seen = watch(result.artifacts[0].path)
+    finally:
+        shutil.rmtree(work_dir)
+    lasts = max(seen.shown_until, seen.heard_until)
+    near(lasts, one.seen.shown_until + other.seen.shown_until, 0.15 + 4 * seen.gap, "the length")
+    if step.kind != "join" or "quick way does not work" in result.log:
+        return False
+    wanted = [*one.seen.pictures, *other.seen.pictures]
+    assert len(seen.pictures) == len(wanted)
+    for picture, original in zip(seen.pictures, wanted, strict=True):
+        assert picture == original
+    begin = seen.times[len(one.seen.times)]
+    apart = [time - begin for time in seen.times[len(one.seen.times) :]]
+    assert apart == pytest.approx([time - other.seen.times[0] for time in other.seen.times], abs=ROUNDED)
+    return True

@@ -13,7 +13,7 @@ from engine.control import Control
 from engine.execute import StepResult, execute
 from engine.failures import RunFailed
 from engine.intake import intake
-from engine.segments import Machine, divided, segment_threads
+from engine.segments import Machine, divided
 from engine.types.limits import Limits
 from engine.types.media import MediaInfo, VideoStream
 from engine.types.plan import Plan
@@ -86,6 +86,7 @@ def make(name: str, clips: Clips) -> Path:
             *sound(),
             *B_FRAMES, "-x264-params", "open-gop=1", "-c:a", "aac", "-f", "mp4",
         ],
+        "ntsc": [*picture("160x90", rate="30000/1001", seconds=3.5), *B_FRAMES, "-f", "mp4"],
         "uneven": [*picture("160x90", rate="50"), *uneven, *B_FRAMES, "-f", "mp4"],
         "ten-bit": [*small, "-c:v", "libx264", "-pix_fmt", "yuv420p10le", "-g", "12", "-f", "matroska"],
         "interlaced": [*picture("160x96"), *fields, "-f", "mp4"],
@@ -100,6 +101,7 @@ def make(name: str, clips: Clips) -> Path:
 CASES: dict[str, tuple[str, dict[str, object]]] = {
     "b-frames": ("resize", {"width": 128}),
     "open-gop": ("convert", {"format": "mkv", "quality": "low"}),
+    "ntsc": ("convert", {"format": "mp4", "quality": "medium"}),
     "uneven": ("convert", {"format": "mp4", "quality": "medium"}),
     "ten-bit": ("convert", {"format": "mp4", "video_codec": "hevc"}),
     "interlaced": ("convert", {"format": "mov", "quality": "medium"}),
@@ -254,9 +256,3 @@ def test_what_cannot_be_cut_stays_whole(type_: str, wish: dict[str, object]) -> 
         media = media.model_copy(update={"video": (stream.model_copy(update={"key_frames": None}),)})
     plan = plan_for(type_, parameters_for(type_, wish), media)
     assert divided(plan, media, TWO_CORES, seconds=5) == plan
-
-
-def test_threads_fill_the_cores_whatever_is_left() -> None:
-    assert [segment_threads(TWO_CORES, unfinished) for unfinished in (4, 2, 1)] == [1, 1, 2]
-    assert segment_threads(ONE_PLACE, 4) == 2
-    assert segment_threads(Machine(cores=16, slots=4), 10) == 4

@@ -21,14 +21,14 @@ from engine.samples import sample_clip
 from engine.types.limits import Limits
 from engine.types.media import MediaInfo
 from jobs import dispatch, publish
-from jobs.models import Job
+from jobs.models import Job, Step
 from jobs.services import operation_submit
 from tests.jobs.web import Site
 from tests.jobs.worker import Worker
 from tests.receiver import Receiver, receiving
 from users.models import User
 from videoproc.env import RedisAddress
-from videos.models import Video
+from videos.models import Operation, Video
 from videos.storage import source_path
 
 
@@ -131,6 +131,19 @@ def submit() -> Submit:
     return submit
 
 
+def job_copies(job: Job, number: int) -> None:
+    """As many more jobs of the owner that wait behind it."""
+    shape = {"owner_id": job.owner_id, "priority": job.priority, "type": job.type}
+    operations = Operation.objects.bulk_create(
+        Operation(video_id=job.video_id, type=job.type, parameters={}, fingerprint=str(n))
+        for n in range(number)
+    )
+    jobs = Job.objects.bulk_create(
+        Job(video_id=job.video_id, operation=one, plan=job.plan, **shape) for one in operations
+    )
+    Step.objects.bulk_create(Step(job=one, position=0, kind="encode", lane="encode", **shape) for one in jobs)
+
+
 @pytest.fixture
 def long_job(alice: User, long_clip: Clip, submit: Submit) -> Job:
     """Queued; it encodes for many seconds."""
@@ -165,7 +178,7 @@ def start_worker(worker_environment: dict[str, str], tmp_path: Path) -> Iterator
     """Starts real Celery workers."""
     started: list[Worker] = []
 
-    def start(lanes: str = "short,encode", *, concurrency: int = 2) -> Worker:
+    def start(lanes: str = "short,encode,outbound", *, concurrency: int = 2) -> Worker:
         worker = Worker(lanes, concurrency, worker_environment, tmp_path / f"worker-{len(started)}.log")
         started.append(worker)
         worker.wait_until_ready()

@@ -17,9 +17,15 @@ def claim_and_pages(lane: str = "encode") -> tuple[str | None, int]:
     def explained(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         nonlocal pages
         if sql.lstrip().startswith("WITH RECURSIVE"):
+            # What it wrote is undone: the statement itself comes afterwards.
+            cursor = context["cursor"].cursor
+            if connection.in_atomic_block:
+                cursor.execute("SAVEPOINT explained")
             execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", params, many, context)
             plan = context["cursor"].fetchone()[0][0]["Plan"]
             pages += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+            if connection.in_atomic_block:
+                cursor.execute("ROLLBACK TO SAVEPOINT explained")
         return execute(sql, params, many, context)
 
     with ExitStack() as stack:

@@ -7,8 +7,9 @@ from datetime import timedelta
 from django.db import connection
 from django.db.models.functions import Now
 
-from jobs.claiming import Claim, Lease, lanes_claimable, lease_look, lease_renew, progress_write, step_claim
+from jobs.claiming import Claim, lanes_claimable, step_claim
 from jobs.execution import lane_work
+from jobs.leases import Lease, lease_look, lease_renew, progress_write
 from jobs.models import Job, Step
 from jobs.transitions import job_create
 from tests.jobs.conftest import Clip, Submit, video_make
@@ -107,9 +108,9 @@ def test_intake_runs_at_the_cap_and_does_not_count(alice: User, video: Video, su
 
 def test_a_job_that_waits_for_its_next_try_is_left_out(video: Video, submit: Submit) -> None:
     job = submit(video)
-    Job.objects.filter(id=job.id).update(run_after=Now() + timedelta(seconds=60))
+    Step.objects.filter(job=job).update(run_after=Now() + timedelta(seconds=60))
     assert claim() is None
-    Job.objects.filter(id=job.id).update(run_after=Now() - timedelta(seconds=1))
+    Step.objects.filter(job=job).update(run_after=Now() - timedelta(seconds=1))
     assert claim()
 
 

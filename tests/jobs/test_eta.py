@@ -19,13 +19,14 @@ from rest_framework.test import APIClient
 from engine import execute
 from engine.types.results import Progress
 from jobs import eta_pace
-from jobs.claiming import machine_of, progress_write, step_claim, worker_name
+from jobs.claiming import machine_of, step_claim, worker_name
 from jobs.eta import estimates, queue_end
 from jobs.eta_live import RUNS_END, Forecast
 from jobs.eta_pace import KEPT, Span, Took, pace_learn, paces_for
 from jobs.eta_queue import Load, Own, Queue, Running, begin_of, end_of
 from jobs.eta_work import intake_cost, key_levels, step_cost
 from jobs.execution import lane_work
+from jobs.leases import progress_write
 from jobs.models import Job, Pace, Step
 from jobs.services import operation_plan
 from jobs.site import site_settings, site_settings_save

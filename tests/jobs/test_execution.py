@@ -18,9 +18,8 @@ from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from jobs import claiming, dispatch, execution, outcomes, shutdown, watch
+from jobs import dispatch, execution, leases, outcomes, shutdown, watch
 from jobs.claiming import Claim, step_claim
-from jobs.eta_start import step_start
 from jobs.execution import lane_work, step_run
 from jobs.models import Job, Step
 from jobs.reconcile import leases_expire, reconcile
@@ -167,9 +166,47 @@ def test_a_full_disk_waits_and_does_not_count(video: Video, submit: Submit) -> N
         assert outcomes.step_fail(claim(), Problem("disk_full"))
         job = Job.objects.get()
         assert (job.status, job.attempt, job.error_code) == ("queued", 0, "disk_full")
-        Job.objects.update(run_after=None)
+        Step.objects.update(run_after=None)
     assert lane_work(lane="encode")
     assert Job.objects.get().status == Job.Status.COMPLETED
+
+
+def test_a_full_disk_is_to_blame_and_not_the_result(video: Video, submit: Submit, settings: Settings) -> None:
+    submit(video)
+    taken = claim()
+    source_path(video.id).write_bytes(b"what a full disk left")
+    settings.DISK_RESERVE_BYTES = 2**60
+    step_run(taken)
+    job = Job.objects.get()
+    assert (job.status, job.attempt, job.error_code) == ("queued", 0, "disk_full")
+
+
+def test_a_full_disk_costs_no_original(alice: User, clip: Clip, settings: Settings) -> None:
+    video = sample_submit(viewer=alice, clip=clip.path)
+    taken = claim("short")
+    source_path(video.id).write_bytes(b"what could be read of it")
+    settings.DISK_RESERVE_BYTES = 2**60
+    step_run(taken)
+    assert Job.objects.get().status == Job.Status.QUEUED
+    assert source_path(video.id).exists()
+    video.refresh_from_db()
+    assert video.status == Video.Status.PROCESSING
+
+
+def test_postgresql_away_at_the_beginning_is_no_try(
+    video: Video, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(video)
+    taken = claim()
+
+    def away(_job: str) -> dict[str, Path]:
+        raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr(Claim, "is_alone", False)
+    monkeypatch.setattr(execution, "parts_of", away)
+    step_run(taken)
+    job = Job.objects.get()
+    assert (job.status, job.attempt) == ("queued", 0)
 
 
 def test_claims_wait_while_the_disk_is_below_its_reserve(
@@ -209,7 +246,7 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(
     frozen = claim()
     Step.objects.update(lease_until=Now() - timedelta(seconds=1))
     assert leases_expire() == 1
-    Job.objects.update(run_after=None)
+    Step.objects.update(run_after=None)
     if threaded:
         second = claim()
         step_run(frozen)
@@ -313,7 +350,7 @@ def test_silence_of_the_database_stops_the_encoder(
     monkeypatch.setattr(watch, "SILENCE_LIMIT", 2.0)
     taken = claim()
     for name in ("lease_renew", "lease_look", "progress_write"):
-        monkeypatch.setattr(claiming, name, unreachable)
+        monkeypatch.setattr(leases, name, unreachable)
     with in_background(taken) as running:
         wait_for(lambda: media_tools(media), seconds=20, what="ffmpeg runs")
         running.result(timeout=8)
@@ -354,16 +391,6 @@ def test_two_steps_of_a_job_run_one_after_the_other(video: Video, submit: Submit
     assert outcomes.step_publish(second, placed=(), cpu_seconds=1, log="")
     job = Job.objects.get()
     assert (job.status, job.cpu_seconds) == ("completed", 2)
-
-
-def test_workers_of_one_machine_share_its_processors(alice: User, video: Video, submit: Submit) -> None:
-    threads = []
-    for width in (160, 162):
-        submit(video, width=width)
-        taken = step_claim(lane="encode", worker=claiming.worker_name())
-        assert taken is not None
-        threads.append(execution._limits(taken, step_start(taken).encoding).threads)
-    assert threads[0] >= threads[-1] >= 1
 
 
 def test_intake_is_no_encode(video: Video) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,14 +11,17 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from jobs import dispatch, housekeeping
+from jobs import reconcile as reconcile_module
 from jobs.claiming import step_claim
 from jobs.execution import lane_work
 from jobs.models import Job, Step
-from jobs.reconcile import _LOCK, Reconciled, reconcile
+from jobs.reconcile import _LOCK, Reconciled, reconcile, reconcile_if_due
 from jobs.services import upload_finish
-from jobs.workspace import work_root
+from jobs.steering import job_pause, job_resume
+from jobs.workspace import attempt_folder, work_root
 from tests.jobs.conftest import Clip, Submit
 from users.models import User
+from videoproc import celery_settings
 from videos.models import Operation, Upload, Video
 from videos.services.uploads import upload_advance, upload_create
 from videos.services.videos import video_trash
@@ -47,7 +51,7 @@ def test_a_job_that_kills_its_workers_fails_after_the_last_try(video: Video, sub
         lose_a_worker()
         assert reconcile().leases_expired == 1
         assert Job.objects.get().attempt == attempt
-        Job.objects.update(run_after=None)
+        Step.objects.update(run_after=None)
 
     job = Job.objects.get()
     assert (job.status, job.attempt, job.error_code) == ("failed", 4, "worker_lost")
@@ -135,3 +139,77 @@ def test_scratch_of_running_steps_stays(video: Video, submit: Submit) -> None:
     os.utime(folder.parent, (0, 0))
     assert housekeeping.scratch_sweep() == 0
     assert folder.exists()
+
+
+def test_a_worker_that_wakes_up_late_leaves_the_scratch_of_its_successor_alone(
+    video: Video, submit: Submit
+) -> None:
+    job = submit(video)
+    with ExitStack() as asleep:
+        stale = step_claim(lane="encode", worker="gone/1")
+        assert stale is not None
+        asleep.enter_context(attempt_folder(stale.step_id, stale.token))
+        job_pause(viewer=video.owner, job_id=job.id)
+        Step.objects.filter(status="active").update(lease_until=Now() - timedelta(seconds=1))
+        assert reconcile().leases_expired == 1
+        job_resume(viewer=video.owner, job_id=job.id)
+
+        successor = step_claim(lane="encode", worker="here/1")
+        assert successor is not None
+        assert successor.attempt == stale.attempt, "a lost pause is no try"
+        with attempt_folder(successor.step_id, successor.token) as folder:
+            (folder / "half.mp4").write_bytes(b"half")
+            asleep.close()
+            assert (folder / "half.mp4").exists()
+        assert not folder.parent.exists()
+
+
+def test_one_broken_upload_keeps_nothing_else_from_recovery(
+    alice: User, clip: Clip, video: Video, submit: Submit, media: Path
+) -> None:
+    content = clip.path.read_bytes()
+    upload = upload_create(owner=alice, length=len(content), filename="a.mp4")
+    upload_path(upload.id).write_bytes(content)
+    upload_advance(upload=upload, from_offset=0, to_offset=len(content))
+    Upload.objects.update(updated_at=Now() - timedelta(minutes=2))
+    reserved = Upload.objects.get().reserved_video_id
+    # Where its folder should come there is a file: that is an OSError, as a full disk would be.
+    (media / "videos" / str(reserved)).write_bytes(b"")
+    submit(video)
+    lose_a_worker()
+
+    done = reconcile()
+    assert (done.leases_expired, done.uploads_finished) == (1, 0)
+    assert done.wake_ups_sent == 0
+    Job.objects.update(run_after=None)
+    assert reconcile().wake_ups_sent > 0
+
+
+def test_a_pile_of_reminders_is_one_round(video: Video, submit: Submit) -> None:
+    reconcile_module._made_at = None
+    reconcile_if_due()
+    submit(video)
+    lose_a_worker()
+    assert reconcile_if_due() == Reconciled()
+    reconcile_module._made_at = time.monotonic() - reconcile_module.MOMENT
+    assert reconcile_if_due().leases_expired == 1
+
+
+def test_no_reminder_expires_by_the_clock_of_a_worker() -> None:
+    assert "reconcile" in celery_settings.beat_schedule
+    assert "expires" not in str(celery_settings.beat_schedule)
+
+
+def test_a_clock_that_is_ahead_makes_nothing_old(
+    alice: User, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = [media / "outputs" / f"out_{'0' * 32}" / "file", work_root() / "123" / "token" / "part.mp4"]
+    fresh.append(work_root() / "parts" / f"job_{'0' * 32}" / "token" / "part.mp4")
+    for file in fresh:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"x")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 26 * 3600)
+    done = housekeeping.clean()
+    assert (done.scratch_folders, done.parts, done.files) == (0, 0, 0)
+    assert all(file.exists() for file in fresh)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from jobs import retention
 from jobs.execution import lane_work
@@ -14,7 +15,7 @@ from jobs.models import Job, SiteSettings
 from jobs.site import site_settings_save
 from tests.jobs.conftest import Submit
 from users.ids import public_id_at
-from users.models import User
+from users.models import Tier, User
 from videos import storage
 from videos.models import Operation, Output, Video
 
@@ -112,3 +113,24 @@ def test_old_jobs_leave_the_history_once_that_is_set(alice: User) -> None:
     site_settings_save(SiteSettings(history_days=30))
     assert clean().retired["jobs"] == 1
     assert Job.objects.get().duration_ms == 1
+
+
+def test_a_tier_may_have_a_rule_of_its_own(alice: User, bob: User, alices_client: APIClient) -> None:
+    """It takes the place of the site's: shorter, longer, or where the site has none."""
+    site_settings_save(SiteSettings(original_days=60, result_days=90))
+    Tier.objects.filter(name=Tier.Name.FREE).update(original_days=30)
+    bob.tier_id = Tier.Name.PRO
+    bob.save()
+    young = Video.objects.create(owner=alice, name="Young", size=1, status="processing")
+    goes, stays = old_video(alice), old_video(bob)
+    assert alices_client.get("/api/v1/me/retention").json() == {
+        "original_days": 30,
+        "result_days": 90,
+        "trash_days": 7,
+    }
+    assert clean().retired["originals"] == 1
+    trashed = Video.objects.filter(deleted_at__isnull=False)
+    assert list(trashed) == [goes]
+    assert set(Video.objects.filter(deleted_at=None)) == {young, stays}
+    Tier.objects.filter(name=Tier.Name.PRO).update(original_days=39)
+    assert clean().retired["originals"] == 1

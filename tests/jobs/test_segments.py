@@ -14,9 +14,10 @@ import pytest
 from pytest_django import Settings
 
 from jobs import outcomes
-from jobs.claiming import Claim, Lease, lease_look, progress_write, step_claim
+from jobs.claiming import Claim, step_claim
 from jobs.execution import lane_work, step_run
 from jobs.housekeeping import clean
+from jobs.leases import Lease, lease_look, progress_write
 from jobs.models import Job, Step
 from jobs.parts import parts_of
 from jobs.steering import job_cancel, job_pause, job_resume
@@ -110,7 +111,7 @@ def test_a_step_that_fails_leaves_the_others_alone(divide: Divide) -> None:
     assert statuses(job) == ["done", "queued", "active", "queued", "blocked"]
     assert job.progress == pytest.approx(100 * 1 / (SECONDS * 1.03), abs=0.5)
     assert lease_look(running) is Lease.HELD
-    Job.objects.update(run_after=None)
+    Step.objects.update(run_after=None)
     again = claim()
     assert (again.position, again.attempt) == (failing.position, 2)
 

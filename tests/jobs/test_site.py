@@ -13,7 +13,8 @@ from jobs import dispatch
 from jobs.claiming import claims_of_owner_lock, lanes_claimable, step_claim
 from jobs.models import SiteSettings, Step
 from jobs.reconcile import wake_ups_restore
-from jobs.site import held_by_drain, site_settings, site_settings_save, storage_by_tier, storage_count
+from jobs.selectors import job_hold
+from jobs.site import site_settings, site_settings_save, storage_by_tier, storage_count
 from jobs.transitions import job_create
 from tests.jobs.conftest import Submit
 from users.ids import raw_id
@@ -44,7 +45,7 @@ def test_a_drained_lane_starts_nothing(
 
     open_lanes = [lane for lane, there in (("short", short), ("encode", encode)) if there]
     assert lanes_claimable() == open_lanes
-    assert (held_by_drain(job) is None) is encode
+    assert (job_hold(job) is None) is encode
     assert claimed("short") is short
     assert claimed("encode") is encode
 

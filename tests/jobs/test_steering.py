@@ -17,8 +17,9 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from jobs import outcomes, shutdown
-from jobs.claiming import Claim, Lease, lanes_claimable, lease_look, lease_renew, progress_write, step_claim
+from jobs.claiming import Claim, lanes_claimable, step_claim
 from jobs.execution import lane_work, step_run
+from jobs.leases import Lease, lease_look, lease_renew, progress_write
 from jobs.models import Job, Step
 from jobs.reconcile import leases_expire
 from jobs.selectors import queue_positions
@@ -168,7 +169,7 @@ class TestRunning:
         assert outcomes.step_fail(taken, Problem("encoder_crashed", signal=11))
         job.refresh_from_db()
         assert (job.status, job.attempt, job.error_code) == ("paused", 1, "encoder_crashed")
-        Job.objects.update(run_after=None)
+        Step.objects.update(run_after=None)
         assert claim() is None
         job_resume(viewer=alice, job_id=job.id)
         assert claimed().attempt == 2

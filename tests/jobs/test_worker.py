@@ -18,7 +18,7 @@ from jobs.models import Job, Step
 from jobs.reconcile import reconcile
 from jobs.services import sample_submit
 from jobs.steering import job_cancel, job_pause, job_resume
-from tests.jobs.conftest import Clip, Submit
+from tests.jobs.conftest import Clip, Submit, job_copies, video_make
 from tests.jobs.worker import Worker, children_of, media_tools, wait_for
 from users.models import User
 from videoproc.env import RedisAddress
@@ -35,7 +35,7 @@ def time_passes() -> None:
     """The rest of the lease, and of the wait before the next try."""
     Step.objects.filter(status="active").update(lease_until=Now() - timedelta(seconds=1))
     reconcile()
-    Job.objects.filter(status="queued").update(run_after=None)
+    Step.objects.filter(status="queued").update(run_after=None)
     reconcile()
     dispatch.flush()
 
@@ -208,3 +208,22 @@ def test_a_worker_answers_a_retry_by_itself(video: Video, submit: Submit, start_
     wait_for(lambda: Job.objects.get(id=again.id).attempt >= 1, seconds=20, what="the first try")
     Job.objects.filter(id=again.id).update(plan=job.plan)
     wait_for(all_completed, seconds=20, what="a later try")
+
+
+def test_the_clip_of_another_user_goes_before_a_long_queue(
+    alice: User, bob: User, clip: Clip, submit: Submit, start_worker: StartWorker
+) -> None:
+    """200 clips of one user wait and run; another's is the next to start, and among the first that end."""
+    job_copies(submit(video_make(alice, clip), width=160), 199)
+    start_worker(concurrency=2)
+    mine = Job.objects.filter(owner=alice)
+    wait_for(
+        lambda: mine.filter(status="completed").count() >= 2, seconds=60, what="the first clips are done"
+    )
+    wanted = submit(video_make(bob, clip), width=160)
+    bobs = Job.objects.filter(id=wanted.id)
+    wait_for(lambda: bobs.filter(status="completed").exists(), seconds=60, what="the other's clip is done")
+    found = bobs.get()
+    overtook = mine.filter(started_at__gt=found.queued_at, started_at__lt=found.started_at)
+    assert overtook.count() <= 1, "at most a claim that was under way"
+    assert mine.filter(finished_at__lt=found.finished_at).count() < 20, "a tenth of the others"

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,16 +121,25 @@ def uploads_process(
     transactional_db: None, media: Path, tmp_path: Path
 ) -> Iterator[tuple[psutil.Process, str]]:
     """uvicorn as the supervisor starts it, on the test's database, and its address."""
+    with uploads_running(media, tmp_path / "uploads.sock") as process:
+        yield process, str(tmp_path / "uploads.sock")
+
+
+def database_url() -> str:
+    """The test's database, for processes of their own."""
     database = connection.settings_dict
     account = f"{database['USER']}:{database['PASSWORD']}" if database["PASSWORD"] else database["USER"]
     port = f"&port={database['PORT']}" if database["PORT"] else ""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": f"postgresql://{account}@/{database['NAME']}?host={database['HOST']}{port}",
-        "VIDEOPROC_MEDIA": str(media),
-    }
-    address = tmp_path / "uploads.sock"
-    command = [sys.executable, "-m", "uvicorn", "--uds", str(address), "--no-access-log"]
+    return f"postgresql://{account}@/{database['NAME']}?host={database['HOST']}{port}"
+
+
+@contextmanager
+def uploads_running(
+    media: Path, address: Path, *, around: Sequence[str] = (), **more: str
+) -> Iterator[psutil.Process]:
+    """The uploads process, with the command `around` it and `more` in its environment."""
+    environment = {**os.environ, "DATABASE_URL": database_url(), "VIDEOPROC_MEDIA": str(media), **more}
+    command = [*around, sys.executable, "-m", "uvicorn", "--uds", str(address), "--no-access-log"]
     command += ["--timeout-graceful-shutdown", "1"]
     command += ["tests.videos.site_of_uploads:application"]
     with subprocess.Popen(command, env=environment) as child:
@@ -139,6 +149,6 @@ def uploads_process(
                 assert child.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-            yield psutil.Process(child.pid), str(address)
+            yield psutil.Process(child.pid)
         finally:
             child.kill()

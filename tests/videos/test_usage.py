@@ -31,7 +31,9 @@ def naive(user: User) -> int:
     videos = Video.objects.filter(owner=user, deleted_at=None)
     results = Output.objects.filter(operation__video__in=videos)
     uploads = Upload.objects.filter(owner=user, video=None)
-    stored = [*videos.values_list("size", flat=True), *results.values_list("size", flat=True)]
+    # Equal originals are stored once.
+    originals = {(video.sha256 or video.pk, video.size) for video in videos}
+    stored = [*(size for _, size in originals), *results.values_list("size", flat=True)]
     announced = [upload.offset if upload.length is None else upload.length for upload in uploads]
     return sum(stored) + sum(announced)
 
@@ -74,6 +76,18 @@ def account_replace(users: list[User], number: int) -> None:
 # What happens, to rows that the number chooses.
 STEPS: dict[str, Callable[[list[User], int], object]] = {
     "video": lambda users, n: Video.objects.create(owner=users[n % 2], name="x", size=n),
+    "equal video": lambda users, n: Video.objects.create(
+        owner=users[n % 2], name="x", size=1 + n % 3, sha256=f"{n % 3:064}"
+    ),
+    "equals at once": lambda users, n: Video.objects.bulk_create(
+        [Video(owner=users[m % 2], name="x", size=1 + n % 3, sha256=f"{n % 3:064}") for m in range(n % 5)]
+    ),
+    "hashed": lambda _, n: chosen(Video.objects.filter(sha256=""), n).update(sha256=f"{n % 3:064}"),
+    "all trashed": lambda users, n: for_each(
+        Video.objects.filter(owner=users[0], size__gt=n % 5), video_trash
+    ),
+    "half restored": lambda _, n: Video.objects.filter(size__gt=n % 3).update(deleted_at=None),
+    "equals go": lambda _, n: n % 4 or Video.objects.filter(sha256=f"{n % 3:064}").delete(),
     "upload": lambda users, n: Upload.objects.create(
         owner=users[n % 2], length=n if n % 3 else None, expires_at=timezone.now() + timedelta(days=1)
     ),

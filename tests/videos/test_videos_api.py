@@ -176,7 +176,7 @@ class TestFiles:
             assert response["X-Accel-Redirect"] == f"/videos/{video.pk}/source"
             assert response["Content-Type"] == "video/mp4"
             assert response["Content-Disposition"] == (
-                "attachment; filename*=utf-8''Gr%C3%B6%C3%9Fe%20_1_%3B%20x.mov"
+                "attachment; filename=\"Groe _1_; x.mov\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe%20_1_%3B%20x.mov"
             )
             assert response["X-Content-Type-Options"] == "nosniff"
             assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"

@@ -59,6 +59,7 @@ def environment(paths: Paths, public_url: str, host: str, port: int) -> dict[str
         "VIDEOPROC_MEDIA": str(paths.media),
         "VIDEOPROC_WEB": f"unix/{paths.socket('web')}",
         "VIDEOPROC_UPLOADS": f"unix/{paths.socket('uploads')}",
+        "VIDEOPROC_S3_ENDPOINT": os.environ.get("VIDEOPROC_S3_ENDPOINT") or "https://s3.amazonaws.com",
         "VIDEOPROC_FLOWER": f"unix/{paths.socket('flower')}",
         "XDG_DATA_HOME": str(paths.caddy),
     }

@@ -172,18 +172,19 @@ def _uploads(site: Site) -> Service:
 
 
 def _workers(site: Site) -> list[Service]:
+    # What goes out to the internet is done by the short lane's worker here; in containers it has its own.
     lanes = {
-        "short": os.environ.get("SHORT_WORKER_CONCURRENCY") or "2",
-        "encode": os.environ.get("WORKER_CONCURRENCY") or "5",
+        "short": ("short,outbound", os.environ.get("SHORT_WORKER_CONCURRENCY") or "2"),
+        "encode": ("encode", os.environ.get("WORKER_CONCURRENCY") or "5"),
     }
     return [
         _celery(
             site,
             f"worker-{lane}",
-            *("worker", "-Q", lane, "-n", f"{lane}@%h", "-c", concurrency, "-P", "prefork"),
+            *("worker", "-Q", queues, "-n", f"{lane}@%h", "-c", concurrency, "-P", "prefork"),
             *("--without-gossip", "--without-mingle"),
         )
-        for lane, concurrency in lanes.items()
+        for lane, (queues, concurrency) in lanes.items()
     ]
 
 

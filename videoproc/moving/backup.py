@@ -21,7 +21,7 @@ from videoproc.moving.database import DUMP, dump, load
 from videoproc.moving.exporting import snapshot_begin
 from videoproc.moving.manifest import MovingRefused
 from videos.models import Asset, Output, Upload, Video
-from videos.storage import adopt
+from videos.storage import adopt, is_there
 
 KEY = "secret_key"
 
@@ -75,7 +75,7 @@ def backup_restore(folder: Path, *, replace: bool, on_progress: OnProgress) -> l
             on_progress("database", 1, 1)
             # A sweep that ran meanwhile took files that had no row yet.
             for stored in files.listed(folder):
-                if not (Path(settings.MEDIA) / stored.path).is_file():
+                if not is_there(Path(settings.MEDIA) / stored.path, stored.size):
                     _place(folder, stored, scratch)
     except BlockingIOError:
         raise MovingRefused("An import or another restore is running.") from None

@@ -13,8 +13,17 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q
 
+from problems import Problem
 from videos.models import Asset, Output, Upload, Video
-from videos.storage import asset_path, output_path, source_path, thumbnail_path, upload_path
+from videos.storage import (
+    asset_path,
+    output_member_path,
+    output_path,
+    present,
+    source_path,
+    thumbnail_path,
+    upload_path,
+)
 
 _BLOCK = 1024**2
 LIST = "files.jsonl"
@@ -60,13 +69,15 @@ def has_bytes(row: Mapping[str, Any]) -> bool:
 
 
 def files_of_output(row: Mapping[str, Any]) -> Iterator[Named]:
-    """Of a row with `id, size, sha256`. A result may be a folder; then the row tells of all files at once."""
+    """Of a row with `id, size, sha256, members`. A folder's size and checksum are of all its files."""
     main = output_path(row["id"])
-    others = [path for path in sorted(main.parent.rglob("*")) if path.is_file() and path != main]
-    if others:
-        yield from (Named(row["id"], _below(path), None) for path in (main, *others))
-    else:
+    if not row["members"]:
         yield Named(row["id"], _below(main), row["size"], row["sha256"])
+        return
+    yield Named(row["id"], _below(main), None)
+    for member in row["members"]:
+        path = output_member_path(row["id"], member["name"])
+        yield Named(row["id"], _below(path), member["size"], member["sha256"])
 
 
 def files_named(*, uploads: bool) -> Iterator[Named]:
@@ -74,7 +85,8 @@ def files_named(*, uploads: bool) -> Iterator[Named]:
     videos = Video.objects.order_by("pk").values("id", "status", "size", "sha256", "has_thumbnail")
     for video in videos.iterator(chunk_size=2000):
         yield from files_of_video(video)
-    for output in Output.objects.order_by("pk").values("id", "size", "sha256").iterator(chunk_size=2000):
+    outputs = Output.objects.order_by("pk").values("id", "size", "sha256", "members")
+    for output in outputs.iterator(chunk_size=2000):
         yield from files_of_output(output)
     for asset in Asset.objects.order_by("pk").values("id", "size", "sha256").iterator(chunk_size=2000):
         asset_id = str(asset["id"])
@@ -99,16 +111,32 @@ def is_named_still(named: Named) -> bool:
     return Video.objects.filter(pk=named.owner).exclude(refused).exists()
 
 
+def here(named: Named) -> Path:
+    """The file in the media folder, fetched from the bucket where it is only there.
+
+    Raises FileNotFoundError.
+    """
+    path = Path(settings.MEDIA) / named.path
+    if named.owner.startswith("upl_"):
+        return path
+    try:
+        return present(path)
+    except Problem as problem:
+        if problem.code != "source_missing":
+            raise
+        raise FileNotFoundError(path) from problem
+
+
 def take(named: Named, target: Path, *, link: bool) -> Stored:
     """Copy or link a file to `target` and make sure that it is whole. Raises FileNotFoundError, Damaged.
 
     What an earlier try left at `target` is used if it is whole. A link is made only where no bytes can be
     added to the file any more.
     """
-    origin = Path(settings.MEDIA) / named.path
     upload = named.owner.startswith("upl_")
     if target.is_file() and (stored := _checked(named, target)) is not None:
         return stored
+    origin = here(named)
     target.unlink(missing_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     if link and not upload and _linked(origin, target):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from django.db import connection
 from django.db.models import CASCADE, Field, ForeignKey, Model
 
-from jobs.models import Job, Pace, Rollup, RollupProgress, RollupTouch, Step
+from jobs.models import Job, Limit, Pace, Rollup, RollupProgress, RollupTouch, Step, Turn, Usage
 from jobs.site_models import SiteSettings, TierStorage
 from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
@@ -23,9 +23,13 @@ from videos.models import (
     Operation,
     Output,
     Preset,
+    Reservation,
+    ShareLink,
+    ShareVisit,
     ShippedPreset,
     StorageChange,
     Upload,
+    UrlImport,
     Video,
 )
 
@@ -108,6 +112,8 @@ TABLES = (
     Table(Operation, instead={"status": "CASE t.status WHEN 'processing' THEN 'pending' ELSE t.status END"}),
     Table(Output),
     Table(Asset),
+    # Their addresses lead to the new site once its name does.
+    Table(ShareLink),
     Table(
         Job,
         instead={
@@ -122,8 +128,9 @@ TABLES = (
     ),
     Table(
         Step,
-        omit=frozenset({"id", "place"}),
-        order="t.place, t.job_id, t.position",
+        # Given anew in this order, which is that of their ranks: an owner's own order is kept.
+        omit=frozenset({"id", "place", "rank"}),
+        order="t.rank, t.place, t.job_id, t.position",
         instead={
             "status": f"CASE {_LIVE} WHEN 'paused' THEN 'paused' WHEN 'queued' THEN 'queued' "
             "WHEN 'active' THEN 'queued' ELSE t.status END",
@@ -146,6 +153,7 @@ TABLES = (
         restored=False,
     ),
     Table(SiteSettings),
+    Table(Limit, omit=frozenset({"id"}), order="t.tier_id NULLS FIRST, t.type"),
     Table(LegacyRecord, omit=frozenset({"id"}), order="t.kind, t.key"),
 )
 
@@ -154,10 +162,15 @@ LEFT_OUT: Mapping[type[Model], str] = {
     SocketTicket: "lives for seconds",
     IdempotencyKey: "belongs to requests to this site",
     Upload: "is not complete; its owner sends it to the new site",
+    UrlImport: "belongs to uploads, which stay behind",
     RollupTouch: "comes with the jobs: triggers write it",
     RollupProgress: "the new site sums up all days itself",
     WebhookDelivery: "is the log of webhooks, which are made anew",
     TierStorage: "is counted anew every hour",
+    ShareVisit: "is the log of visitors to this site",
+    Reservation: "is held anew when a job is asked for",
+    Turn: "is about waiting on this site",
+    Usage: "is about the processors of this site, and half of it is forgotten in an hour",
     Pace: "is about this machine; the next one learns its own",
     StorageChange: "comes with videos and results: triggers write it",
 }

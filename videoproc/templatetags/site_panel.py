@@ -16,7 +16,7 @@ from videos.storage import room
 
 register = template.Library()
 
-_KNOWN = "health-of-the-site"
+_KNOWN = "site-health"
 # Workers are asked through the broker, for half a second.
 _ASK_AGAIN_SECONDS = 10
 
@@ -37,6 +37,8 @@ def site_panel(viewer: User) -> dict[str, Any]:
         "overview": found,
         "failures": [(code, kind_for(code).title, number) for code, number in found.failures],
         "workers": health.workers,
+        "sandbox": health.sandbox,
+        "warnings": health.warnings,
         "faults": [f"{part}: {state}" for part, state in health.checks.items() if state != "ok"],
         "free": free,
         "reserve": reserve,

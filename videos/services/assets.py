@@ -15,7 +15,7 @@ from users.models import User
 from videos import storage
 from videos.models import Asset
 from videos.names import download_name, filename_clean
-from videos.selectors import storage_usage
+from videos.services.reservations import owner_locked, room_check
 
 MOST_ASSETS = 500
 _EXTENSIONS = {Asset.Kind.PICTURE: "png", Asset.Kind.SUBTITLES: "srt"}
@@ -33,13 +33,10 @@ def asset_create(*, owner: User, made: SmallFile, filename: str) -> Asset:
     Raises `too_many_assets`, `quota_exceeded` and `storage_full`.
     """
     # Two at once must see each other: they queue up at the owner's row.
-    owner = User.objects.select_for_update(of=["self"], no_key=True).select_related("tier").get(pk=owner.pk)
+    owner = owner_locked(owner.pk)
     if Asset.objects.filter(owner=owner).count() >= MOST_ASSETS:
         raise Problem("too_many_assets", limit=MOST_ASSETS)
-    used, quota = storage_usage(owner), owner.storage_bytes_limit
-    if used + made.media.size > quota:
-        raise Problem("quota_exceeded", needed=made.media.size, used=used, limit=quota)
-    storage.room_check(made.media.size)
+    room_check(owner=owner, needed=made.media.size)
     kind = Asset.Kind(made.kind)
     stem = Path(filename_clean(filename)).stem or kind.label
     asset = Asset(

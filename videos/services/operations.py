@@ -8,6 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from videos.models import Operation, Video
+from videos.services.reservations import operation_release
+
+_ENDED = (Operation.Status.COMPLETED, Operation.Status.FAILED, Operation.Status.CANCELLED)
 
 
 @transaction.atomic
@@ -31,10 +34,16 @@ def operation_get_or_create(
     return operation, operation.pk == wanted.pk
 
 
+@transaction.atomic
 def operation_status_set(
     *, operation_id: str, status: str, error_code: str = "", error_message: str = ""
 ) -> bool:
-    """Store a state and why it came to it. Returns whether the operation is still there."""
+    """Store a state and why it came to it, and where it ended give back the room held for it.
+
+    Returns whether the operation is still there.
+    """
+    if status in _ENDED:
+        operation_release(operation_id=operation_id)
     changed = Operation.objects.filter(pk=operation_id).update(
         status=status, error_code=error_code, error_message=error_message, updated_at=timezone.now()
     )

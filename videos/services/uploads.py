@@ -19,9 +19,10 @@ from telemetry.metrics import UPLOADED
 from users.ids import public_id_new
 from users.models import User
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Upload
 from videos.names import filename_clean, name_clean
-from videos.selectors import storage_usage
+from videos.services.reservations import owner_locked, room_check, room_of
 
 MAX_LENGTH = 2**63 - 1
 
@@ -34,15 +35,16 @@ def upload_create(
     filename: str = "",
     title: str = "",
     metadata: Mapping[str, str] | None = None,
+    partial: bool = False,
 ) -> Upload:
-    """Start an upload of `length` bytes, or of a length still unknown.
+    """Start an upload of `length` bytes, or of a length still unknown; `partial` for a part of another.
 
     The declared length counts against the owner's quota at once, so that many empty uploads cannot
     reserve more than is there. Raises `upload_empty`, `upload_too_large`, `quota_exceeded` and
     `storage_full`.
     """
     # Two creations at once must see each other's length: they queue up at the owner's row.
-    owner = User.objects.select_for_update(of=["self"], no_key=True).select_related("tier").get(pk=owner.pk)
+    owner = owner_locked(owner.pk)
     if length is not None:
         _length_check(owner=owner, length=length, already_counted=0)
     upload = Upload.objects.create(
@@ -51,26 +53,24 @@ def upload_create(
         filename=filename_clean(filename),
         title=name_clean(title),
         metadata=dict(metadata or {}),
+        concat=Upload.PARTIAL if partial else "",
         expires_at=timezone.now() + settings.UPLOAD_LIFETIME,
     )
     storage.upload_file_create(upload.pk)
+    crash_point("upload_created")
     return upload
 
 
 @transaction.atomic
 def upload_length_set(*, upload: Upload, length: int) -> Upload:
     """Tell the length that creation deferred; only once. Raises as `upload_create` does."""
-    owner = (
-        User.objects.select_for_update(of=["self"], no_key=True)
-        .select_related("tier")
-        .get(pk=upload.owner_id)
-    )
+    owner = owner_locked(upload.owner_id)
     locked = _locked(upload)
     if locked.length is not None or length < locked.offset:
         raise Problem("upload_header_invalid", header="Upload-Length")
     _length_check(owner=owner, length=length, already_counted=locked.offset)
     locked.length = length
-    _reserve_when_complete(locked)
+    reserve_when_complete(locked)
     locked.save(update_fields=["length", "reserved_video_id", "updated_at"])
     return locked
 
@@ -100,10 +100,11 @@ def upload_room(*, upload: Upload) -> Room:
     if upload.length is not None:
         return Room(upload.length, "upload_body_too_long", {"length": upload.length})
     owner = User.objects.select_related("tier").get(pk=upload.owner_id)
-    used, quota = storage_usage(owner), owner.storage_bytes_limit
-    fits_quota, fits_tier = upload.offset + max(0, quota - used), owner.max_file_bytes_limit
+    held, fits_tier = room_of(owner), owner.max_file_bytes_limit
+    fits_quota = upload.offset + held.left
     if fits_quota < fits_tier:
-        return Room(fits_quota, "quota_exceeded", {"used": used, "limit": quota})
+        known = {"used": held.used, "reserved": held.reserved, "limit": held.limit}
+        return Room(fits_quota, "quota_exceeded", known)
     return Room(fits_tier, "upload_too_large", {"limit": fits_tier})
 
 
@@ -118,9 +119,20 @@ def upload_advance(*, upload: Upload, from_offset: int, to_offset: int) -> Uploa
         raise Problem("upload_offset_conflict", offset=locked.offset)
     locked.offset = to_offset
     locked.expires_at = timezone.now() + settings.UPLOAD_LIFETIME
-    _reserve_when_complete(locked)
+    reserve_when_complete(locked)
     locked.save(update_fields=["offset", "reserved_video_id", "expires_at", "updated_at"])
     transaction.on_commit(lambda: UPLOADED.add(to_offset - from_offset), robust=True)
+    transaction.on_commit(lambda: crash_point("offset_counted"))
+    crash_point("offset_written")
+    return locked
+
+
+@transaction.atomic
+def upload_rewind(*, upload: Upload) -> Upload:
+    """Forget what has arrived and how long it is: the other side has something else now."""
+    locked = _locked(upload)
+    locked.offset, locked.length = 0, None
+    locked.save(update_fields=["offset", "length", "updated_at"])
     return locked
 
 
@@ -164,8 +176,9 @@ def _locked(upload: Upload) -> Upload:
     return row
 
 
-def _reserve_when_complete(upload: Upload) -> None:
-    if upload.offset == upload.length and upload.reserved_video_id is None:
+def reserve_when_complete(upload: Upload) -> None:
+    """With the last byte comes the id of the video; the caller saves the row."""
+    if upload.is_complete and not upload.is_partial and upload.reserved_video_id is None:
         upload.reserved_video_id = public_id_new("vid")
 
 
@@ -175,7 +188,4 @@ def _length_check(*, owner: User, length: int, already_counted: int) -> None:
     limit = owner.max_file_bytes_limit
     if length > limit:
         raise Problem("upload_too_large", size=length, limit=limit)
-    used, quota = storage_usage(owner), owner.storage_bytes_limit
-    if used - already_counted + length > quota:
-        raise Problem("quota_exceeded", needed=length, used=used, limit=quota)
-    storage.room_check(length - already_counted)
+    room_check(owner=owner, needed=length, already_counted=already_counted)

@@ -24,7 +24,10 @@ _FOLD = """
 # What is stored less what the changes add up to. One snapshot for both, so nobody has to stop writing.
 _DIFFERENCES = """
     SELECT owner_id, sum(bytes)::bigint FROM (
-        SELECT owner_id, size AS bytes FROM videos_video WHERE deleted_at IS NULL
+        SELECT owner_id, size AS bytes FROM videos_video WHERE deleted_at IS NULL AND sha256 = ''
+        UNION ALL
+        SELECT owner_id, size FROM videos_video WHERE deleted_at IS NULL AND sha256 <> ''
+            GROUP BY owner_id, sha256, size
         UNION ALL
         SELECT video.owner_id, result.size FROM videos_output result
             JOIN videos_operation operation ON operation.id = result.operation_id

@@ -6,24 +6,36 @@ gone. So a crash leaves a file too many, never a row without its file; `media_sw
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
 from django.db import transaction
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from engine.types.media import MediaInfo
 from problems import FieldError, Problem
+from users.models import User
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Asset, Output, Upload, Video
 from videos.names import name_clean, video_name
+from videos.services.duplicates import content_share
+from videos.services.reservations import owner_locked, quota_check
 
 TRASH_KEPT = timedelta(days=7)
 ORPHANS_KEPT = timedelta(hours=1)
 _BATCH = 500
+
+
+def upload_bytes_keep(upload_id: str) -> None:
+    """Take the bytes of a complete upload to the bucket, if the site has one, before any row is locked."""
+    upload = Upload.objects.filter(pk=upload_id, video=None).exclude(reserved_video_id=None).first()
+    path = storage.upload_path(upload_id)
+    if upload is not None and path.exists():
+        storage.keep(path, name_of=storage.source_path(str(upload.reserved_video_id)))
 
 
 @transaction.atomic
@@ -47,6 +59,7 @@ def video_create_from_upload(*, upload: Upload) -> Video:
     if locked.reserved_video_id is None:
         raise Problem("upload_offset_conflict", offset=locked.offset)
     storage.adopt_if_there(storage.upload_path(locked.pk), storage.source_path(locked.reserved_video_id))
+    crash_point("source_moved")
     video = Video.objects.create(
         pk=locked.reserved_video_id,
         owner_id=locked.owner_id,
@@ -63,7 +76,8 @@ def video_create_from_upload(*, upload: Upload) -> Video:
 def video_intake_succeed(
     *, video_id: str, media: MediaInfo, sha256: str, thumbnail: Path | None
 ) -> Video | None:
-    """Make a video ready. The thumbnail's file moves to its place first.
+    """Make a video ready. The thumbnail's file moves to its place first. Bytes that the owner has stored
+    already are freed.
 
     Returns None, and changes nothing, if the video is gone or its intake ended already.
     """
@@ -72,6 +86,8 @@ def video_intake_succeed(
         return None
     if thumbnail is not None:
         storage.adopt(thumbnail, storage.thumbnail_path(video_id))
+    content_share(video=video, sha256=sha256)
+    crash_point("video_inspected")
     picture = media.main_video
     video.status = Video.Status.READY
     video.media_info = media.model_dump(mode="json")
@@ -139,20 +155,41 @@ def video_trash(*, video: Video) -> None:
     )
 
 
-def video_restore(*, video: Video) -> None:
-    """Take a video out of the trash, if it is still there."""
-    Video.objects.filter(pk=video.pk).update(deleted_at=None, updated_at=timezone.now())
+@transaction.atomic
+def video_restore(*, video: Video, check_room: bool = True) -> None:
+    """Take a video out of the trash, if it is still there; with its results it counts again.
+
+    Raises `quota_exceeded` where it does not fit any more. Its bytes are on the disk already. Staff may put
+    it back all the same, without `check_room`.
+    """
+    owner = owner_locked(video.owner_id)
+    trashed = Video.objects.filter(pk=video.pk, deleted_at__isnull=False)
+    if check_room and (size := trashed.values_list("size", flat=True).first()) is not None:
+        results = Output.objects.filter(operation__video=video.pk).aggregate(total=Sum("size"))["total"]
+        quota_check(owner=owner, needed=size + (results or 0))
+    trashed.update(deleted_at=None, updated_at=timezone.now())
 
 
 def videos_purge(*, trashed_before: timedelta = TRASH_KEPT) -> int:
     """Remove what has been in the trash for long: rows, then bytes. Returns how many videos went."""
+    return _purge(Video.objects.filter(deleted_at__lt=timezone.now() - trashed_before))
+
+
+def trash_empty(*, owner: User, video_ids: Sequence[str] | None = None) -> int:
+    """Remove what this owner has in the trash now, or of it the videos named; it does not come back.
+
+    Returns how many videos went.
+    """
+    trash = Video.objects.filter(owner=owner, deleted_at__isnull=False)
+    return _purge(trash if video_ids is None else trash.filter(pk__in=video_ids))
+
+
+def _purge(trash: QuerySet[Video]) -> int:
     gone = 0
     while True:
         with transaction.atomic():
-            trash = Video.objects.select_for_update(skip_locked=True, of=["self"]).filter(
-                deleted_at__lt=timezone.now() - trashed_before
-            )
-            ids = [video.pk for video in trash.order_by("deleted_at").only("pk")[:_BATCH]]
+            locked = trash.select_for_update(skip_locked=True, of=["self"]).order_by("deleted_at")
+            ids = [video.pk for video in locked.only("pk")[:_BATCH]]
             outputs = [output.pk for output in Output.objects.filter(operation__video__in=ids).only("pk")]
             Video.objects.filter(pk__in=ids).delete()
         for video_id in ids:
@@ -170,7 +207,7 @@ def media_sweep(*, untouched_for: timedelta = ORPHANS_KEPT) -> int:
     What changed lately is left alone, because its row may be about to be committed. Returns how many
     entries went.
     """
-    before = time.time() - untouched_for.total_seconds()
+    before = storage.disk_now() - untouched_for.total_seconds()
     gone = 0
     for kind, known_among, discard in (
         ("uploads", _uploads_known, storage.upload_discard),

@@ -11,7 +11,8 @@ from django.db import DatabaseError
 
 from problems import Problem
 from telemetry import context
-from videos.tus import idempotency, one_shot, protocol, small
+from videos.fetchers import Fetchers
+from videos.tus import archive, concatenation, idempotency, one_shot, protocol, small
 from videos.tus.body import Body, BodyEnded
 from videos.tus.callers import caller_of
 from videos.tus.messages import TUS_VERSION, Answer, Receive, Refusal, Request, Scope, Send, problem_answer
@@ -29,14 +30,16 @@ _UPLOAD = re.compile(rf"{_UPLOADS}/([^/]+)")
 
 
 class TusApplication:
-    """`/api/v1/uploads…`, `POST /api/v1/videos` and `POST /api/v1/assets`.
+    """`/api/v1/uploads…`, `POST /api/v1/videos` and `POST /api/v1/assets`, and out of it `…/archive`.
 
     `on_complete(upload_id=…)` makes the video of a complete upload and returns it. It may be called more
-    than once for the same upload and must then return the same video.
+    than once for the same upload and must then return the same video. `fetchers`, where given, live as long
+    as the server does.
     """
 
-    def __init__(self, *, on_complete: OnComplete) -> None:
+    def __init__(self, *, on_complete: OnComplete, fetchers: Fetchers | None = None) -> None:
         self._on_complete = on_complete
+        self._fetchers = fetchers
         self._turns = asyncio.Semaphore(small.AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -54,16 +57,20 @@ class TusApplication:
             event = await receive()
             if event["type"] == "lifespan.shutdown":
                 break
+            self._watched(asyncio.create_task(concatenation.resume()))
+            if self._fetchers is not None:
+                self._fetchers.start()
             await send({"type": "lifespan.startup.complete"})
+        if self._fetchers is not None:
+            fetchers = asyncio.to_thread(self._fetchers.stop, seconds=LAST_WORDS)
+            self._watched(asyncio.create_task(fetchers))
         if self._running:
             await asyncio.wait(self._running, timeout=LAST_WORDS)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, request: Request, body: Body, send: Send) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        if task := asyncio.current_task():
+            self._watched(task)
         try:
             answer = await idempotency.answered(request, body, self._answer)
         except BodyEnded as ended:
@@ -71,6 +78,10 @@ class TusApplication:
                 return
             answer = problem_answer(Problem("request_timeout"), request)
         await answer.send(send, request)
+
+    def _watched(self, task: asyncio.Task[None]) -> None:
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _answer(self, request: Request, body: Body) -> Answer:
         try:
@@ -97,6 +108,11 @@ class TusApplication:
             caller = await in_database(caller_of, request)
             context.tell(user_id=caller.pk)
             return await one_shot.video_post(request, body, caller, self._on_complete)
+        if request.path == archive.PATH or archive.OF_VIDEO.fullmatch(request.path):
+            _method_check(request, {"GET", "HEAD"})
+            caller = await in_database(caller_of, request)
+            context.tell(user_id=caller.pk)
+            return await archive.archive_get(request, body, caller)
         if request.path == _ASSETS:
             _method_check(request, {"POST"})
             caller = await in_database(caller_of, request)
@@ -109,11 +125,13 @@ class TusApplication:
         raise Problem("not_found")
 
     async def _uploads(self, request: Request, body: Body) -> Answer:
-        _method_check(request, {"OPTIONS", "POST"})
+        _method_check(request, {"OPTIONS", "GET", "POST"})
         if request.method == "OPTIONS":
             return protocol.options(request)
         caller = await in_database(caller_of, request)
         context.tell(user_id=caller.pk)
+        if request.method == "GET":
+            return await in_database(protocol.unfinished, request, caller)
         _version_check(request)
         return await protocol.create(request, body, caller, self._on_complete)
 

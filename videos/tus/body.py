@@ -46,6 +46,11 @@ class Body:
                 return bytes(piece)
         return None
 
+    async def disconnected(self) -> None:
+        """Returns when the other end has gone; while it is there, however silent, never."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
     def interrupt(self) -> None:
         """Make `next` raise BodyEnded, now or when it is called."""
         self._interrupted = True

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from problems import Problem
 
@@ -15,6 +16,8 @@ CHECKSUMS = ("sha1", "sha256")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _KEY = re.compile(r"[!-+\--~]+")
 _METADATA_KEYS = 50
+_UPLOAD_PATH = re.compile(r"/api/v1/uploads/(upl_[0-9a-f]{32})/?")
+PARTS_MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,30 @@ def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
     return metadata
 
 
+def parts_of(headers: Mapping[str, str]) -> list[str] | None:
+    """Ids of the parts that a final upload names; None where the header is missing or says `partial`.
+
+    Addresses may be whole or begin with the path; whose uploads they are is asked later.
+    """
+    value = headers.get("upload-concat")
+    if value is None or value == "partial":
+        return None
+    kind, _, listed = value.partition(";")
+    found = [_UPLOAD_PATH.fullmatch(urlsplit(address).path) for address in listed.split()]
+    parts = [match[1] for match in found if match]
+    # A part is used up by its upload, so it cannot be named twice.
+    if kind != "final" or not 0 < len(found) <= PARTS_MOST or len(set(parts)) < len(found):
+        raise Problem("upload_header_invalid", header="Upload-Concat")
+    if "upload-length" in headers or "upload-defer-length" in headers:
+        raise Problem("upload_header_invalid", header="Upload-Length")
+    return parts
+
+
 def metadata_header(metadata: Mapping[str, str]) -> str:
     """The header that `metadata_of` reads back."""
-    return ",".join(f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in metadata.items())
+    pairs = ((key, base64.b64encode(value.encode()).decode()) for key, value in metadata.items())
+    # A key without a value stands alone: a header may not end in a space.
+    return ",".join(f"{key} {value}" if value else key for key, value in pairs)
 
 
 def checksum_of(headers: Mapping[str, str]) -> Checksum | None:

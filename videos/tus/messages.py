@@ -39,7 +39,8 @@ class Request:
         override = self.headers.get("x-http-method-override", "").upper()
         overridden = self.sent_method == "POST" and override in _OVERRIDES
         self.method = override if overridden else self.sent_method
-        self.query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+        self.query_string: str = scope.get("query_string", b"").decode("latin-1")
+        self.query = dict(parse_qsl(self.query_string, keep_blank_values=True))
         self.id = context.request_id(self.headers.get("x-request-id", ""))
 
     @property

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from problems import Problem
 from videos import storage
+from videos.crash_points import crash_point
 from videos.models import Upload
 from videos.services.uploads import Room, upload_advance
 from videos.tus.body import Body
@@ -143,6 +144,7 @@ class Sink:
         if self._written == self.upload.offset:
             return
         await on_disk(os.fsync, self._descriptor)
+        crash_point("bytes_synced")
         self.upload = await in_database(
             upload_advance, upload=self.upload, from_offset=self.upload.offset, to_offset=self._written
         )
@@ -189,14 +191,15 @@ async def silent_writer_yields(upload_id: str) -> None:
 
 
 async def _lock(upload_id: str, descriptor: int) -> None:
-    if _try_lock(descriptor):
+    if lock_try(descriptor):
         return
     await silent_writer_yields(upload_id)
-    if not _try_lock(descriptor):
+    if not lock_try(descriptor):
         raise Problem("upload_locked")
 
 
-def _try_lock(descriptor: int) -> bool:
+def lock_try(descriptor: int) -> bool:
+    """Whether this open file is ours to write now; until it is closed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

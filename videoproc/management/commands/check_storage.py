@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from videos.services.reservations import reservations_check
 from videos.services.usage import usage_check
 
 
@@ -19,7 +20,10 @@ class Command(BaseCommand):
         differences = usage_check(repair=repair)
         for one in differences:
             self.stdout.write(f"{one.owner_id}: {one.bytes:+} bytes")
-        if differences and not repair:
+        stale = reservations_check(repair=repair)
+        if stale:
+            self.stdout.write(f"{stale} operations hold room although they have ended.")
+        if (differences or stale) and not repair:
             raise CommandError(f"{len(differences)} users differ. --repair puts them right.")
         self.stdout.write(
             f"{len(differences)} users were put right." if differences else "All users are right."

@@ -1,0 +1,1 @@
+"""The chaos suite: `bin/chaos`. See docs/jobs-lifecycle.md."""
