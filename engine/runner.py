@@ -12,6 +12,7 @@ stopped.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import selectors
@@ -157,6 +158,11 @@ def _no_files(folder: Path | None) -> set[tuple[str, int]]:
 
 def spoken(argv: Sequence[str]) -> str:
     """The command line for people: without the lists of what may be opened, long and always the same."""
+    return _spoken(tuple(argv))
+
+
+@functools.lru_cache(maxsize=8)  # one command is spoken of several times
+def _spoken(argv: tuple[str, ...]) -> str:
     words = [Path(argv[0]).name, *("..." if word.count(",") > _LONG_LIST else word for word in argv[1:])]
     return shlex.join(words)
 

@@ -32,6 +32,27 @@ function duration(seconds) {
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+function roughly(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.round(whole / 60);
+  return minutes < 60 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
+}
+
+// When a job begins and ends, in words as the server writes them.
+function expected(job) {
+  const { state, starts_at, ends_at, ends_earliest, ends_latest } = job.estimate;
+  if (state === "estimating" || job.eta_seconds === null) return "estimating";
+  const now = Date.parse(ends_at) - 1000 * job.eta_seconds;
+  const until = (moment) => Math.max(0, Date.parse(moment) - now) / 1000;
+  const words = starts_at ? roughly : duration;
+  const [low, high] = [words(until(ends_earliest)), words(until(ends_latest))];
+  const between = low === high ? "" : ` (${low} to ${high})`;
+  if (!starts_at) return `${duration(job.eta_seconds)} left${between}`;
+  const begins = until(starts_at) < 1 ? "starts now" : `starts in about ${roughly(until(starts_at))}`;
+  return `${begins}, done in about ${roughly(job.eta_seconds)}${between}`;
+}
+
 function announce(card, words) {
   const region = document.getElementById("live-status");
   if (region) region.textContent = `${card.dataset.jobLabel}: ${words}`;
@@ -52,8 +73,8 @@ function patch(card, job) {
   for (const bar of card.querySelectorAll("progress")) bar.value = job.progress;
   set("progress", `${Math.floor(job.progress)} %`);
   set("speed", job.speed >= SPEED_WORTH_SHOWING ? `${job.speed.toFixed(1)}×` : "");
-  set("eta", job.eta_seconds === null ? "" : `${duration(job.eta_seconds)} left`);
-  set("queue", job.queue_position ? `number ${job.queue_position} in the queue` : "");
+  if (job.estimate) set("eta", expected(job));
+  if (job.queue_position) set("queue", `number ${job.queue_position} in the queue`);
 }
 
 function showTitle(job) {

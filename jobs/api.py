@@ -15,6 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs import selectors, services, steering
+from jobs.eta import queue_end
+from jobs.events import queue_state
 from jobs.filters import JobFilter
 from jobs.models import Job
 from jobs.selectors import OperationWithJob
@@ -25,6 +27,7 @@ from jobs.serializers import (
     OperationCreateSerializer,
     OperationSerializer,
     PlanSerializer,
+    QueueSerializer,
     SocketTicketSerializer,
     operations_as_json,
 )
@@ -145,6 +148,13 @@ class JobLogView(APIView):
         return HttpResponse(
             job.log, content_type="text/plain; charset=utf-8", headers={"X-Content-Type-Options": "nosniff"}
         )
+
+
+class QueueView(APIView):
+    @extend_schema(operation_id="get_queue", responses=QueueSerializer)
+    def get(self, request: Request) -> Response:
+        """How much work the whole site has, and when it is expected to be done."""
+        return Response(queue_state(queue_end()))
 
 
 class JobCancelView(APIView):

@@ -8,6 +8,7 @@ urlpatterns = [
     path("videos/<str:video_id>/operations", api.VideoOperationsView.as_view(), name="api-video-operations"),
     path("operations/<str:operation_id>", api.OperationView.as_view(), name="api-operation"),
     path("jobs", api.JobsView.as_view(), name="api-jobs"),
+    path("queue", api.QueueView.as_view(), name="api-queue"),
     path("jobs/cancel", api.JobsCancelView.as_view(), name="api-jobs-cancel"),
     path("jobs/<str:job_id>", api.JobView.as_view(), name="api-job"),
     path("jobs/<str:job_id>/log", api.JobLogView.as_view(), name="api-job-log"),

@@ -69,6 +69,11 @@ def worker_name() -> str:
     return f"{socket.gethostname()[:80]}/{os.getpid()}"
 
 
+def machine_of(worker: str) -> str:
+    """How the names of all workers on the same machine begin."""
+    return f"{worker.rpartition('/')[0]}/"
+
+
 def step_claim(*, lane: str, worker: str, machine: Machine | None = None) -> Claim | None:
     """Takes the best claimable step of the lane, or returns None where there is none.
 

@@ -8,13 +8,14 @@ finds nothing to do.
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from celery import current_app
 from celery.exceptions import CeleryError
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
-from kombu.exceptions import ChannelError, KombuError
+from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from jobs.models import Step
@@ -74,10 +75,7 @@ def pending(lane: str) -> int:
     try:
         with current_app.pool.acquire(block=True, timeout=2) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=2)
-            with connection.channel() as channel:
-                return int(channel.queue_declare(queue=lane, passive=True).message_count)
-    except ChannelError:  # an empty queue does not exist in Redis
-        return 0
+            return _waiting(connection, lane)
     except (KombuError, RedisError, OSError) as error:
         log.warning("the broker could not be asked for waiting wake-ups: %s", error)
         return 0
@@ -91,7 +89,7 @@ def workers_alive() -> dict[str, int] | None:
     try:
         known: dict[str, int] | None = cache.get(_WORKERS)
         if known is None:
-            replies = current_app.control.ping(timeout=0.5)
+            replies = _ping()
             names = [name.partition("@")[0] for reply in replies for name in reply]
             known = {str(lane): names.count(lane) for lane in Step.Lane}
             cache.set(_WORKERS, known, timeout=15)
@@ -101,15 +99,45 @@ def workers_alive() -> dict[str, int] | None:
     return known
 
 
+def _ping() -> list[dict[str, Any]]:
+    """The first call after the broker was away finds a connection that is broken: once more, then."""
+    try:
+        return list(current_app.control.ping(timeout=0.5))
+    except (KombuError, RedisError, OSError):
+        return list(current_app.control.ping(timeout=0.5))
+
+
 def flush(timeout: float = 2.0) -> bool:
     """Waits until everything this process wanted to send was handed to the broker."""
     return _outbox.flush(timeout)
 
 
+def _waiting(connection: Any, lane: str) -> int:
+    # In Redis a queue is a list of the same name; asking for its length is all that kombu would do, too.
+    return int(connection.default_channel.client.llen(lane))
+
+
+def _are_enough(connection: Any, lane: str) -> bool:
+    """Wake-ups that wait mean that no worker of the lane is idle; more than two for each worker
+    would only find nothing to do."""
+    workers = settings.SHORT_WORKER_CONCURRENCY if lane == Step.Lane.SHORT else settings.WORKER_CONCURRENCY
+    return _waiting(connection, lane) >= 2 * workers
+
+
 def _send(call: _Call) -> None:
-    current_app.send_task(
-        call.task, kwargs=call.kwargs, queue=str(call.queue), countdown=call.delay, ignore_result=True
-    )
+    with current_app.producer_pool.acquire(block=True, timeout=2) as producer:
+        if call.task == WORK and call.delay is None and _are_enough(producer.connection, call.queue):
+            # Whoever takes those will look into the lane after what this one is about was committed, and goes
+            # on for as long as there is something.
+            return
+        current_app.send_task(
+            call.task,
+            kwargs=call.kwargs,
+            queue=str(call.queue),
+            countdown=call.delay,
+            ignore_result=True,
+            producer=producer,
+        )
 
 
 _outbox: Outbox[_Call] = Outbox("wake-ups", _send)

@@ -5,9 +5,11 @@ Only shapes and their builders live here; `jobs/publish.py` sends them.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NotRequired, TypedDict
 
+from jobs.eta_live import Left
+from jobs.eta_types import Estimate, Moments, QueueEnd
 from jobs.models import Job
 from problems import kind_for
 from users.models import Priority
@@ -56,6 +58,21 @@ class HoldState(TypedDict):
     until: str | None
 
 
+class EstimateState(TypedDict):
+    """When a job will begin and end. While it is `estimating` there are no times: too little is known.
+
+    Between `earliest` and `latest` four of five jobs begin or end. A job that runs has no start to expect.
+    """
+
+    state: Literal["known", "estimating"]
+    starts_at: str | None
+    starts_earliest: str | None
+    starts_latest: str | None
+    ends_at: str | None
+    ends_earliest: str | None
+    ends_latest: str | None
+
+
 class JobState(TypedDict):
     """A job as the API and every event show it. Times are RFC 3339 in UTC, progress is per cent.
 
@@ -73,6 +90,7 @@ class JobState(TypedDict):
     eta_seconds: float | None
     queue_position: int | None
     held: HoldState | None
+    estimate: EstimateState | None
     attempt: int
     max_attempts: int
     run_after: str | None
@@ -126,9 +144,17 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_state(job: Job, *, queue_position: int | None = None, held: HoldState | None = None) -> JobState:
+def job_state(
+    job: Job,
+    *,
+    queue_position: int | None = None,
+    held: HoldState | None = None,
+    estimate: Estimate | None = None,
+) -> JobState:
     """The public state of `job`; `queue_position` comes from `jobs.selectors.queue_positions`, `held` from
-    `jobs.holds`: live messages come without it."""
+    `jobs.holds`, `estimate` from `jobs.eta.estimates`. Live messages come without the last two: then what the
+    worker said last."""
+    seconds = job.eta_seconds if estimate is None else estimate.seconds
     return {
         "id": job.id,
         "operation": job.operation_id,
@@ -138,9 +164,10 @@ def job_state(job: Job, *, queue_position: int | None = None, held: HoldState | 
         "priority": Priority(job.priority).label,
         "progress": round(job.progress, 1),
         "speed": None if job.speed is None else round(job.speed, 2),
-        "eta_seconds": None if job.eta_seconds is None else round(job.eta_seconds, 1),
+        "eta_seconds": None if seconds is None else round(seconds, 1),
         "queue_position": queue_position,
         "held": held,
+        "estimate": None if estimate is None else estimate_state(estimate),
         "attempt": job.attempt,
         "max_attempts": job.max_attempts,
         "run_after": _optional(job.run_after),
@@ -153,6 +180,51 @@ def job_state(job: Job, *, queue_position: int | None = None, held: HoldState | 
         "cpu_seconds": round(job.cpu_seconds, 2),
         "seq": job.seq,
     }
+
+
+def estimate_state(estimate: Estimate) -> EstimateState:
+    """The public form of an estimate."""
+    starts, ends = estimate.starts, estimate.ends
+    return {
+        "state": "estimating" if ends is None else "known",
+        "starts_at": None if starts is None else rfc3339(starts.at),
+        "starts_earliest": None if starts is None else rfc3339(starts.earliest),
+        "starts_latest": None if starts is None else rfc3339(starts.latest),
+        "ends_at": None if ends is None else rfc3339(ends.at),
+        "ends_earliest": None if ends is None else rfc3339(ends.earliest),
+        "ends_latest": None if ends is None else rfc3339(ends.latest),
+    }
+
+
+class QueueState(TypedDict):
+    """All work of the site, counted in steps of jobs."""
+
+    state: Literal["idle", "known", "estimating"]
+    waiting: int
+    running: int
+    ends_at: str | None
+    ends_earliest: str | None
+    ends_latest: str | None
+
+
+def queue_state(end: QueueEnd) -> QueueState:
+    """The public form of the end of all work."""
+    ends = end.ends
+    return {
+        "state": "idle" if end.idle else "estimating" if ends is None else "known",
+        "waiting": end.waiting,
+        "running": end.running,
+        "ends_at": None if ends is None else rfc3339(ends.at),
+        "ends_earliest": None if ends is None else rfc3339(ends.earliest),
+        "ends_latest": None if ends is None else rfc3339(ends.latest),
+    }
+
+
+def ends_state(left: Left | None) -> EstimateState:
+    """The same of a job that runs, from the seconds that are left."""
+    now = datetime.now(UTC)
+    ends = None if left is None else Moments(*(now + timedelta(seconds=seconds) for seconds in left))
+    return estimate_state(Estimate(None, ends, None if left is None else left.seconds))
 
 
 def job_error(job: Job) -> JobError | None:

@@ -24,6 +24,7 @@ from engine.types.recipes import SOURCE
 from jobs import dispatch, outcomes, shutdown
 from jobs.claiming import Claim, lanes_claimable, step_claim, worker_name
 from jobs.dividing import machine
+from jobs.eta_start import step_start
 from jobs.models import Job
 from jobs.observation import watched
 from jobs.parts import parts_keep, parts_of
@@ -38,12 +39,30 @@ from videos.storage import held_path, present, reserve_is_reached, source_path
 
 log = logging.getLogger(__name__)
 
+DRAIN_SECONDS = 5.0
 PAUSE_BETWEEN_TRIES_TO_RECORD = 0.5
 
 
-def lane_work(*, lane: str) -> bool:
-    """What a wake-up asks for: claims one step, runs it, passes the word on. Says whether there was one."""
+def lane_drain(*, lane: str) -> int:
+    """What a wake-up asks for: works on the lane's steps for a few seconds, as long as there are any; then
+    passes the word on. Says how many there were.
+
+    A message for each step would cost more than many a step does. Other tasks, such as that of the
+    reconciler, wait in the same queue: so it is for seconds only.
+    """
     crash_point("wake_up_taken")
+    began, done = time.monotonic(), 0
+    while lane_work(lane=lane):
+        done += 1
+        if time.monotonic() - began > DRAIN_SECONDS:
+            break
+    if done and not shutdown.requested():
+        lanes_wake()
+    return done
+
+
+def lane_work(*, lane: str) -> bool:
+    """Claims one step and runs it. Says whether there was one."""
     if shutdown.requested():
         return False
     if reserve_is_reached():
@@ -59,8 +78,9 @@ def lane_work(*, lane: str) -> bool:
     with watched(claim, lane=lane, looked_ns=looked_ns):
         step_run(claim)
     usage_add(owner_id=claim.job.owner_id, cpu_seconds=used())
-    if not shutdown.requested():
-        lanes_wake(claim.threads)
+    if claim.threads > 1 and not shutdown.requested():
+        # This worker goes on with one step; as many as this one had threads may take its place.
+        lanes_wake(claim.threads - 1)
     return True
 
 
@@ -78,6 +98,8 @@ def step_run(claim: Claim) -> None:
     with ExitStack() as stack:
         watch = stack.enter_context(Watch(claim))
         try:
+            start = step_start(claim)
+            watch.started(start)
             given = {} if claim.is_alone else parts_of(claim.job.id)
             connection.close()
             folder = stack.enter_context(attempt_folder(claim.step_id, claim.token))
@@ -110,7 +132,7 @@ def _perform(
     source = present(source_path(claim.job.video_id))
     if claim.job.type == Job.INTAKE:
         found = intake(source, folder, limits=limits, on_progress=watch.progressed, control=watch.control)
-        return lambda: outcomes.intake_publish(claim, intake=found)
+        return lambda: outcomes.intake_publish(claim, intake=found, took=watch.took())
     plan = Plan.model_validate(claim.job.plan)
     others = {name: present(held_path(name)) for name in plan.others}
     done = execute(
@@ -128,7 +150,12 @@ def _perform(
     parts = parts_keep(claim, done.parts)
     crash_point("parts_kept" if parts else "outputs_placed")
     return lambda: outcomes.step_publish(
-        claim, placed=placed, parts=parts, cpu_seconds=done.cpu_seconds, log=done.log
+        claim,
+        placed=placed,
+        parts=parts,
+        cpu_seconds=done.cpu_seconds,
+        log=done.log,
+        took=watch.took(),
     )
 
 

@@ -56,14 +56,18 @@ _PROGRESS = f"""
     ), whole AS (
         SELECT others.steps = 0 AS alone, others.weight + mine.weight AS weight,
             others.done + mine.weight * mine.fraction AS done,
-            NULLIF(others.pace + COALESCE(mine.pace, 0), 0) AS pace
+            NULLIF(others.pace + COALESCE(mine.pace, 0), 0) AS pace,
+            GREATEST(0, others.weight + mine.weight - others.done - mine.weight * mine.fraction)
+                / NULLIF(others.pace + COALESCE(mine.pace, 0), 0) AS seconds_left
         FROM mine, others
     )
     UPDATE jobs_job SET
         progress = GREATEST(progress, LEAST(100, 100 * whole.done / whole.weight)),
         speed = CASE WHEN whole.alone THEN %(speed)s::float8 ELSE whole.pace END,
-        eta_seconds = CASE WHEN whole.alone THEN %(eta)s::float8
-            ELSE GREATEST(0, whole.weight - whole.done) / whole.pace END,
+        eta_seconds = CASE WHEN whole.alone THEN %(eta)s::float8 ELSE whole.seconds_left END,
+        eta_low = CASE WHEN whole.alone THEN %(low)s::float8 ELSE whole.seconds_left / 1.4 END,
+        eta_high = CASE WHEN whole.alone THEN %(high)s::float8 ELSE whole.seconds_left * 1.4 END,
+        eta_at = statement_timestamp(),
         seq = seq + %(stride)s
     FROM whole WHERE jobs_job.id = %(job)s
     RETURNING seq, progress, speed, eta_seconds
@@ -96,13 +100,20 @@ class Written(NamedTuple):
 
 
 def progress_write(
-    claim: Claim, *, per_cent: float, speed: float | None, eta_seconds: float | None
+    claim: Claim,
+    *,
+    per_cent: float,
+    speed: float | None,
+    eta_seconds: float | None,
+    eta_range: tuple[float, float] | None = None,
 ) -> Written | None:
     """Writes the progress of the step and, with it, of its job; None: look at the lease then."""
     parameters = {
         "per_cent": per_cent,
         "speed": speed,
         "eta": eta_seconds,
+        "low": None if eta_range is None else eta_range[0],
+        "high": None if eta_range is None else eta_range[1],
         "pace": claim.pace,
         "stride": SEQ_STRIDE,
     }

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Func, Q, Value
 from django.db.models.functions import Now
 
+from jobs.eta_models import Pace
 from jobs.queue_models import Limit, Turn, Usage
 from jobs.site_models import SiteSettings, TierStorage
 from jobs.webhook_models import Webhook, WebhookDelivery
@@ -19,7 +20,7 @@ from users.models import Priority
 from videos.models import Operation, Video
 
 __all__ = [
-    "SEQ_STRIDE", "Job", "Limit", "SiteSettings", "Step", "TierStorage", "Turn", "Usage", "Webhook",
+    "SEQ_STRIDE", "Job", "Limit", "Pace", "SiteSettings", "Step", "TierStorage", "Turn", "Usage", "Webhook",
     "WebhookDelivery",
 ]  # fmt: skip
 
@@ -85,7 +86,10 @@ class Job(models.Model):
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
     progress = models.FloatField(default=0, help_text="Per cent")
     speed = models.FloatField(null=True, blank=True, help_text="Seconds of video per second")
-    eta_seconds = models.FloatField(null=True, blank=True)
+    eta_seconds = models.FloatField(null=True, blank=True, help_text="Left to its end, as of eta_at")
+    eta_low = models.FloatField(null=True, editable=False, help_text="It probably takes at least so long")
+    eta_high = models.FloatField(null=True, editable=False, help_text="It probably takes no longer")
+    eta_at = models.DateTimeField(null=True, editable=False, help_text="When its worker said so")
     attempt = models.PositiveSmallIntegerField(default=0)
     max_attempts = models.PositiveSmallIntegerField(default=4, help_text="The first try and three more")
     error_code = models.CharField(max_length=40, blank=True)
@@ -285,6 +289,9 @@ class Step(models.Model):
     fraction = models.FloatField(default=0, db_default=0, help_text="How much of it is done, 0 to 1")
     pace = models.FloatField(null=True, blank=True, help_text="Weight done in a second, while it runs")
     cpu_seconds = models.FloatField(default=0)
+    # See jobs.eta_work.
+    cost_key = models.CharField(max_length=160, blank=True, default="", db_default="", editable=False)
+    work = models.FloatField(default=0, db_default=0, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

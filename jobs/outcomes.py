@@ -14,7 +14,8 @@ from django.db import transaction
 
 from engine.intake import Intake
 from jobs import transitions
-from jobs.claiming import Claim
+from jobs.claiming import Claim, machine_of
+from jobs.eta_pace import Took, pace_learn
 from jobs.models import Job, Step
 from jobs.parts import makers_of_missing, parts_drop
 from jobs.publish import publish_on_commit
@@ -23,13 +24,16 @@ from jobs.webhooks.events import event_record
 from problems import Problem
 from telemetry.metrics import STEP_DURATION
 from videos.crash_points import crash_point
-from videos.models import Operation
 from videos.services.outputs import PlacedOutput, outputs_record, outputs_unplace
 from videos.services.videos import video_intake_fail, video_intake_succeed
 
 # A full disk is nobody's fault and empties by itself or by an administrator: wait, and do not count it.
 DISK_FULL_DELAY = timedelta(seconds=30)
 JITTER = 0.2
+# What changes of a step that is done.
+_DONE = (
+    "status", "lease_until", "lease_token", "finished_at", "cpu_seconds", "fraction", "pace", "result",
+)  # fmt: skip
 
 
 def step_publish(
@@ -39,6 +43,7 @@ def step_publish(
     parts: Mapping[str, int] | None = None,
     cpu_seconds: float,
     log: str,
+    took: Took | None = None,
 ) -> bool:
     """Ends a step of an operation. With the last step its results become visible, all in one moment.
 
@@ -50,22 +55,22 @@ def step_publish(
 
     def record(locked: Locked) -> None:
         job = locked.job
-        if Step.objects.filter(job=job).exclude(status=Step.Status.DONE).exists():
+        if not locked.alone and Step.objects.filter(job=job).exclude(status=Step.Status.DONE).exists():
             transitions.job_advance(locked)
             return
-        operation = Operation.objects.select_related("video").get(id=job.operation_id)
-        outputs_record(operation=operation, placed=placed, video=operation.video)
+        if job.operation is not None and job.video is not None:
+            outputs_record(operation=job.operation, placed=placed, video=job.video)
         job.output_bytes = sum(one.artifact.size for one in placed)
         transitions.job_complete(locked)
 
-    won = _step_done(claim, record, parts=parts, cpu_seconds=cpu_seconds, log=log)
+    won = _step_done(claim, record, parts=parts, cpu_seconds=cpu_seconds, log=log, took=took)
     if not won:
         outputs_unplace(placed=placed)
         parts_drop(claim)
     return won
 
 
-def intake_publish(claim: Claim, *, intake: Intake) -> bool:
+def intake_publish(claim: Claim, *, intake: Intake, took: Took | None = None) -> bool:
     """Ends an intake: the video is ready from here on."""
 
     video_id = claim.job.video_id
@@ -83,7 +88,7 @@ def intake_publish(claim: Claim, *, intake: Intake) -> bool:
         publish_on_commit("video.ready", locked.job)
         event_record("video.ready", locked.job)
 
-    return _step_done(claim, record, cpu_seconds=intake.cpu_seconds, log="")
+    return _step_done(claim, record, cpu_seconds=intake.cpu_seconds, log="", took=took)
 
 
 def _step_done(
@@ -93,6 +98,7 @@ def _step_done(
     parts: Mapping[str, int] | None = None,
     cpu_seconds: float,
     log: str,
+    took: Took | None = None,
 ) -> bool:
     with transaction.atomic():
         held = _locked_and_held(claim)
@@ -106,11 +112,20 @@ def _step_done(
         step.cpu_seconds += cpu_seconds
         step.fraction, step.pace = 1, None
         step.result = {"token": str(claim.token), **({"parts": dict(parts)} if parts else {})}
-        step.save()
+        step.save(update_fields=_DONE)
         _note(locked.job, step, cpu_seconds=cpu_seconds, log=log)
         record(locked)
         transitions.steps_unblock(locked, step)
         _duration_note(locked, step)
+        if took is not None:
+            # Last: other steps of the same kind wait for this until the transaction ends.
+            pace_learn(
+                key=step.cost_key,
+                work=step.work,
+                took=took,
+                cpu_seconds=cpu_seconds,
+                machine=machine_of(step.worker),
+            )
         transaction.on_commit(lambda: crash_point("step_done"))
         crash_point("step_recorded")
         return True

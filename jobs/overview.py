@@ -11,6 +11,8 @@ from typing import Any
 from django.db.models import Count, Min
 from django.utils import timezone
 
+from jobs.eta import queue_end
+from jobs.eta_types import QueueEnd
 from jobs.models import Job, Step
 from users.models import Priority
 
@@ -36,12 +38,14 @@ class LaneFigures:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """`failures` are the jobs of the last 24 hours by code, the most frequent first; `failures_at_limit`
-    says that there were more than are looked at. `paused` are the jobs that people hold back."""
+    says that there were more than are looked at. `paused` are the jobs that people hold back. `end` is when
+    all that waits and runs is expected to be done."""
 
     lanes: list[LaneFigures]
     failures: list[tuple[str, int]]
     failures_at_limit: bool
     paused: int
+    end: QueueEnd
 
     @property
     def failed(self) -> int:
@@ -59,6 +63,7 @@ def overview() -> Overview:
         failures_at_limit=len(failed) == FAILURES_MAX,
         # Index job_unsuccessful.
         paused=Job.objects.filter(status=Job.Status.PAUSED).count(),
+        end=queue_end(),
     )
 
 

@@ -55,10 +55,14 @@ def _send(post: _Post) -> None:
     layer = get_channel_layer()
     if layer is None:
         return
+
+    async def to_all() -> None:
+        async with asyncio.timeout(SEND_TIMEOUT):
+            for group in post.groups:
+                await layer.group_send(group, post.envelope)
+
     # One loop for the life of the thread: the channel layer keeps a connection for each loop.
-    loop = _loop_of_this_thread()
-    for group in post.groups:
-        loop.run_until_complete(asyncio.wait_for(layer.group_send(group, post.envelope), SEND_TIMEOUT))
+    _loop_of_this_thread().run_until_complete(to_all())
 
 
 def _loop_of_this_thread() -> asyncio.AbstractEventLoop:

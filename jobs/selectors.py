@@ -8,6 +8,8 @@ from typing import NamedTuple
 from django.db.models import Min, QuerySet
 
 from jobs import queues
+from jobs.eta import estimates
+from jobs.eta_types import Estimate
 from jobs.events import JobState, job_state
 from jobs.holds import Hold, Holds
 from jobs.models import Job, Step
@@ -17,7 +19,7 @@ from users.models import Priority, User
 from videos.models import Operation, Video
 from videos.selectors import operations_of
 
-_PLACE, _HOLD = "_queue_position", "_hold"
+_PLACE, _HOLD, _ESTIMATE = "_queue_position", "_hold", "_estimate"
 
 
 # Of an owner's line so many jobs are shown.
@@ -107,15 +109,15 @@ def with_latest_jobs(operations: Sequence[Operation]) -> list[OperationWithJob]:
 
 
 def job_states(jobs: Iterable[Job]) -> list[JobState]:
-    """The public states of the jobs, with places in the queue for those that wait."""
+    """The public states of the jobs, with places in the queue for those that wait, and what is expected."""
     jobs = list(jobs)
-    positions = queue_positions(jobs)
-    holds = Holds(jobs)
-    return [_state(job, positions.get(job.id), holds.of(job)) for job in jobs]
+    positions, holds, expected = queue_positions(jobs), Holds(jobs), estimates(jobs)
+    return [_state(job, positions.get(job.id), holds.of(job), expected.get(job.id)) for job in jobs]
 
 
-def _state(job: Job, position: int | None, hold: Hold | None) -> JobState:
-    return job_state(job, queue_position=position, held=None if hold is None else hold.state)
+def _state(job: Job, position: int | None, hold: Hold | None, expected: Estimate | None) -> JobState:
+    held = None if hold is None else hold.state
+    return job_state(job, queue_position=position, held=held, estimate=expected)
 
 
 def queue_positions(jobs: Iterable[Job]) -> dict[str, int]:
@@ -141,12 +143,13 @@ def queue_positions(jobs: Iterable[Job]) -> dict[str, int]:
 
 
 def queue_positions_note(jobs: Sequence[Job]) -> None:
-    """Finds the places of all of them at once, and what holds them, for `queue_position` and `job_hold` to
-    know: what shows many jobs on a page would ask for each."""
-    positions, holds = queue_positions(jobs), Holds(jobs)
+    """Finds the places of all of them at once, what holds them, and when they will begin and end, for
+    `queue_position`, `job_hold` and `estimate` to know: what shows many jobs on a page would ask for each."""
+    positions, holds, expected = queue_positions(jobs), Holds(jobs), estimates(jobs)
     for job in jobs:
         vars(job)[_PLACE] = positions.get(job.id)
         vars(job)[_HOLD] = holds.of(job)
+        vars(job)[_ESTIMATE] = expected.get(job.id)
 
 
 def queue_position(job: Job) -> int | None:
@@ -189,6 +192,14 @@ def _line(viewer: User, lane: Step.Lane, priority: Priority) -> Line:
     found = jobs_for(viewer).filter(id__in=ids[:LINE_SHOWN], status=Job.Status.QUEUED)
     jobs = sorted(found, key=lambda job: ids.index(job.id))
     return Line(lane, priority, jobs, len(ids) > LINE_SHOWN)
+
+
+def estimate(job: Job) -> Estimate | None:
+    """When one job will begin and end; None where it neither waits nor runs."""
+    if _ESTIMATE in vars(job):
+        noted: Estimate | None = vars(job)[_ESTIMATE]
+        return noted
+    return estimates([job]).get(job.id)
 
 
 def _with_relations(jobs: QuerySet[Job]) -> QuerySet[Job]:

@@ -37,6 +37,32 @@ class JobHoldSerializer(serializers.Serializer[Any]):
     )
 
 
+class EstimateSerializer(serializers.Serializer[Any]):
+    """The form of `jobs.events.EstimateState`."""
+
+    state = serializers.ChoiceField(
+        choices=["known", "estimating"],
+        help_text="`estimating`: this server has not seen enough of such work to tell; all times are null",
+    )
+    starts_at = serializers.CharField(allow_null=True, help_text="Expected begin of a job that waits")
+    starts_earliest = serializers.CharField(allow_null=True)
+    starts_latest = serializers.CharField(allow_null=True)
+    ends_at = serializers.CharField(allow_null=True, help_text="Expected end")
+    ends_earliest = serializers.CharField(allow_null=True)
+    ends_latest = serializers.CharField(allow_null=True)
+
+
+class QueueSerializer(serializers.Serializer[Any]):
+    """All work of the site."""
+
+    state = serializers.ChoiceField(choices=["idle", "known", "estimating"])
+    waiting = serializers.IntegerField(help_text="Steps of jobs that wait")
+    running = serializers.IntegerField(help_text="Steps of jobs that run")
+    ends_at = serializers.CharField(allow_null=True, help_text="When the last of them is expected to be done")
+    ends_earliest = serializers.CharField(allow_null=True)
+    ends_latest = serializers.CharField(allow_null=True)
+
+
 class JobSerializer(serializers.Serializer[Any]):
     """The form of `jobs.events.JobState`."""
 
@@ -48,13 +74,18 @@ class JobSerializer(serializers.Serializer[Any]):
     priority = serializers.ChoiceField(choices=Priority.labels)
     progress = serializers.FloatField(help_text="Per cent")
     speed = serializers.FloatField(allow_null=True, help_text="Seconds of video per second")
-    eta_seconds = serializers.FloatField(allow_null=True)
+    eta_seconds = serializers.FloatField(
+        allow_null=True, help_text="Seconds left to its end; null while that is being estimated"
+    )
     queue_position = serializers.IntegerField(
         allow_null=True, help_text="From 1, while it waits: the turns of all users are counted"
     )
     held = JobHoldSerializer(
         allow_null=True,
         help_text="Why it waits although a worker may be free. Live events come without it.",
+    )
+    estimate = EstimateSerializer(
+        allow_null=True, help_text="While it waits or runs: when it is expected to begin and to end"
     )
     attempt = serializers.IntegerField(help_text="Tries so far; a queued job with some waits for the next")
     max_attempts = serializers.IntegerField()
@@ -153,7 +184,14 @@ class PlanSerializer(serializers.Serializer[Plan]):
     streams = StreamDecisionSerializer(many=True)
     outputs = PlannedOutputSerializer(many=True)
     estimated_size = serializers.IntegerField(allow_null=True, help_text="Bytes")
-    estimated_seconds = serializers.FloatField(allow_null=True)
+    estimated_seconds = serializers.FloatField(
+        allow_null=True, help_text="On an idle site; null until this server has learned from such work"
+    )
+    estimated_between = serializers.ListField(
+        child=serializers.FloatField(),
+        allow_null=True,
+        help_text="Seconds: it probably takes no less and no more",
+    )
 
 
 class JobMoveSerializer(serializers.Serializer[Any]):

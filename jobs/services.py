@@ -15,6 +15,7 @@ from engine.types.media import MediaInfo
 from engine.types.plan import Plan
 from jobs import transitions
 from jobs.dividing import divided
+from jobs.eta import plan_seconds
 from jobs.models import Job
 from jobs.selectors import job_get_for
 from problems import Problem
@@ -47,8 +48,15 @@ class _Request(NamedTuple):
 
 
 def operation_plan(*, viewer: User, video_id: str, type: str, parameters: Mapping[str, Any]) -> Plan:  # noqa: A002 - the API's word
-    """What would be done, without doing it. Raises the Problems of `operation_submit`."""
-    return _request(video_get_for(viewer, video_id), type, parameters).plan
+    """What would be done, without doing it. Raises the Problems of `operation_submit`.
+
+    Its time is what this server has learned of such work, for an idle site; None until it has.
+    """
+    request = _request(video_get_for(viewer, video_id), type, parameters)
+    left = plan_seconds(divided(request.plan, request.media), request.media, type)
+    seconds = None if left is None else round(left.seconds, 1)
+    between = None if left is None else (round(left.low, 1), round(left.high, 1))
+    return request.plan.model_copy(update={"estimated_seconds": seconds, "estimated_between": between})
 
 
 def operation_submit(

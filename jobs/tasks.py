@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 
 from jobs import dispatch
-from jobs.execution import lane_work
+from jobs.execution import lane_drain
 from jobs.housekeeping import clean
 from jobs.reconcile import reconcile_if_due
 from jobs.rollups import rollups_update
@@ -16,9 +16,9 @@ from jobs.webhooks.sending import deliver
 
 
 @shared_task(name=dispatch.WORK, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types
-def work_task(*, lane: str, **_: object) -> bool:
-    """A wake-up: looks into the lane once."""
-    return lane_work(lane=lane)
+def work_task(*, lane: str, **_: object) -> int:
+    """A wake-up: looks into the lane."""
+    return lane_drain(lane=lane)
 
 
 @shared_task(name=dispatch.DELIVER, ignore_result=True)  # type: ignore[untyped-decorator]  # Celery has no types

@@ -21,6 +21,7 @@ from engine.fixes import fix_for
 from engine.types.media import MediaInfo
 from engine.types.plan import Plan
 from jobs.dispatch import wake_on_commit
+from jobs.eta_work import intake_cost, step_cost
 from jobs.models import SEQ_STRIDE, Job, Step
 from jobs.parts import job_parts_discard
 from jobs.publish import publish_on_commit
@@ -49,10 +50,16 @@ class Locked(NamedTuple):
     job: Job
     now: datetime
 
+    @property
+    def alone(self) -> bool:
+        """Whether the job has one step."""
+        return len((self.job.plan or {}).get("steps", ())) <= 1
+
 
 def job_lock(job_id: str) -> Locked:
-    """Locks the row. Raises Job.DoesNotExist."""
-    job = Job.objects.select_for_update(no_key=True, of=("self",)).annotate(now=Now()).get(id=job_id)
+    """Locks the row; video and operation come along. Raises Job.DoesNotExist."""
+    jobs = Job.objects.select_for_update(no_key=True, of=("self",)).select_related("video", "operation")
+    job = jobs.annotate(now=Now()).get(id=job_id)
     return Locked(job, job.now)
 
 
@@ -77,7 +84,7 @@ def job_create(
         plan=None if plan is None else plan.model_dump(mode="json"),
         trace=tracing.carrier(),
     )
-    steps = list(_steps(job, plan))
+    steps = list(_steps(job, plan, video))
     for step in steps:
         step.lane = lane or step.lane
     Step.objects.bulk_create(steps)
@@ -88,8 +95,9 @@ def job_create(
     return job
 
 
-def _steps(job: Job, plan: Plan | None) -> Iterable[Step]:
+def _steps(job: Job, plan: Plan | None, video: Video) -> Iterable[Step]:
     if plan is None:
+        cost = intake_cost(video.size)
         yield Step(
             job=job,
             owner_id=job.owner_id,
@@ -98,9 +106,13 @@ def _steps(job: Job, plan: Plan | None) -> Iterable[Step]:
             type=job.type,
             lane=Step.Lane.SHORT,
             priority=job.priority,
+            cost_key=cost.key,
+            work=cost.work,
         )
         return
+    media = MediaInfo.model_validate(video.media_info)
     for step in plan.steps:
+        cost = step_cost(job.type, plan, step, media)
         yield Step(
             job=job,
             owner_id=job.owner_id,
@@ -112,6 +124,8 @@ def _steps(job: Job, plan: Plan | None) -> Iterable[Step]:
             needs=list(step.needs),
             status=Step.Status.BLOCKED if step.needs else Step.Status.QUEUED,
             weight=step.weight,
+            cost_key=cost.key,
+            work=cost.work,
         )
 
 
@@ -161,13 +175,15 @@ def _end(locked: Locked, status: Job.Status) -> None:
     job.status = status
     job.finished_at = now
     job.duration_ms = None if job.started_at is None else round((now - job.started_at).total_seconds() * 1000)
-    job.run_after = job.paused_at = job.speed = job.eta_seconds = None
+    job.run_after = job.paused_at = job.speed = None
+    _eta_forget(job)
     job_save(job)
-    leftovers = Step.Status.FAILED if status == Job.Status.FAILED else Step.Status.CANCELLED
-    unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED, Step.Status.BLOCKED]
-    Step.objects.filter(job=job, status__in=unfinished).update(
-        status=leftovers, lease_until=None, lease_token=None, finished_at=now
-    )
+    if status != Job.Status.COMPLETED:  # then all are done
+        leftovers = Step.Status.FAILED if status == Job.Status.FAILED else Step.Status.CANCELLED
+        unfinished = [Step.Status.QUEUED, Step.Status.ACTIVE, Step.Status.PAUSED, Step.Status.BLOCKED]
+        Step.objects.filter(job=job, status__in=unfinished).update(
+            status=leftovers, lease_until=None, lease_token=None, finished_at=now
+        )
     transaction.on_commit(lambda: job_parts_discard(job.id), robust=True)
     if job.operation_id is not None:
         operation_status_set(
@@ -192,6 +208,8 @@ def _note_end(job: Job) -> None:
 def steps_unblock(locked: Locked, done: Step) -> None:
     """Steps may run that needed this one and nothing else that is not done."""
     job = locked.job
+    if locked.alone:
+        return
     steps = Step.objects.filter(job=job)
     held_up = [Step.Status.BLOCKED, Step.Status.QUEUED]
     candidates = list(steps.filter(status__in=held_up, needs__contains=[done.position]))
@@ -226,7 +244,8 @@ def job_requeue(locked: Locked, step: Step, *, problem: Problem, delay: timedelt
     step.save()
     job.attempt = max(Step.objects.filter(job=job).values_list("attempt", flat=True))
     job.progress = _progress(job)
-    job.speed = job.eta_seconds = None
+    job.speed = None
+    _eta_forget(job)
     job.run_after = _tried_again(job, now)
     job.error_code, job.error_message = problem.code, problem.detail
     if counts:
@@ -283,6 +302,9 @@ def job_undivide(locked: Locked, step: Step, *, problem: Problem) -> None:
     Step.objects.filter(job=job).exclude(id=step.id).delete()
     step.position, step.kind, step.lane = whole.position, whole.kind, whole.lane.value
     step.needs, step.weight = list(whole.needs), whole.weight
+    if job.video is not None and job.video.media_info is not None:
+        media = MediaInfo.model_validate(job.video.media_info)
+        step.cost_key, step.work = step_cost(job.type, plan, whole, media)
     transaction.on_commit(lambda: job_parts_discard(job.id), robust=True)
     job_requeue(locked, step, problem=problem, delay=timedelta(0), counts=True)
 
@@ -291,7 +313,8 @@ def job_pause(locked: Locked) -> None:
     """Nothing of it starts any more. The worker of a running step finds out within a second."""
     job = locked.job
     job.status, job.paused_at = Job.Status.PAUSED, locked.now
-    job.speed = job.eta_seconds = None
+    job.speed = None
+    _eta_forget(job)
     job_save(job)
     Step.objects.filter(job=job, status=Step.Status.QUEUED).update(status=Step.Status.PAUSED)
     publish_on_commit("job.paused", job)
@@ -322,6 +345,10 @@ def _progress(job: Job) -> float:
     return min(100.0, 100.0 * (sums["done"] or 0.0) / (sums["all"] or 1.0))
 
 
+def _eta_forget(job: Job) -> None:
+    job.eta_seconds = job.eta_low = job.eta_high = job.eta_at = None
+
+
 def job_save(job: Job) -> None:
     """Writes the changes of this module as the job's next version."""
     job.seq += SEQ_STRIDE
@@ -331,6 +358,9 @@ def job_save(job: Job) -> None:
             "progress",
             "speed",
             "eta_seconds",
+            "eta_low",
+            "eta_high",
+            "eta_at",
             "attempt",
             "error_code",
             "error_message",

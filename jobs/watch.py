@@ -24,7 +24,10 @@ from engine.control import Control
 from engine.types.results import Progress
 from jobs import leases, shutdown
 from jobs.claiming import Claim
-from jobs.events import job_message, job_state
+from jobs.eta_live import Forecast, Left, left_of
+from jobs.eta_pace import Took
+from jobs.eta_start import Start
+from jobs.events import ends_state, job_message, job_state
 from jobs.leases import Lease
 from jobs.models import SEQ_STRIDE
 from jobs.publish import publish_now
@@ -38,6 +41,8 @@ LOOK_EVERY = 1.0
 RENEW_EVERY = 5.0
 # Shorter than the lease: the worker stops by itself before anybody else may start.
 SILENCE_LIMIT = 20.0
+# Of the pace that several steps of a job have together, as a logarithm; claiming's SQL has the same band.
+DIVIDED_DOUBT = 0.26
 
 
 class Reason(StrEnum):
@@ -64,8 +69,12 @@ class Watch:
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._renewed_at = time.monotonic()
+        self._began_at = self._renewed_at
         self._paused_at: float | None = None
         self._disk_was_short = False
+        self._paused_for = 0.0
+        self._forecast = Forecast(None)
+        self._crowd = 1
         self._progress: Progress | None = None
         self._published: Progress | None = None
         self._written: Progress | None = None
@@ -90,8 +99,13 @@ class Watch:
         for thread in self._threads:
             thread.join()
 
+    def started(self, start: Start) -> None:
+        """Takes what is known of such steps, before the work begins."""
+        self._forecast, self._crowd = start.forecast, start.crowd
+
     def progressed(self, progress: Progress) -> None:
         """Takes the engine's latest word; it is published and written by the threads."""
+        self._forecast.progressed(progress, self._elapsed())
         self._progress = progress
 
     def disk_was_short(self) -> bool:
@@ -99,6 +113,16 @@ class Watch:
         with contextlib.suppress(OSError):  # a disk that cannot be asked is no reason to drop the lease
             self._disk_was_short = self._disk_was_short or reserve_is_reached()
         return self._disk_was_short
+
+    def took(self) -> Took:
+        """How long the step has taken until now."""
+        elapsed = self._elapsed()
+        return Took(elapsed, self._forecast.tail(elapsed), self._crowd)
+
+    def _elapsed(self) -> float:
+        """Seconds since the claim in which the work could go on."""
+        paused_at = self._paused_at
+        return (time.monotonic() if paused_at is None else paused_at) - self._began_at - self._paused_for
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         try:
@@ -132,7 +156,8 @@ class Watch:
         elif lease is Lease.PAUSED:
             self._hold_still(asked_at)
         elif self._paused_at is not None:
-            self._paused_at = None
+            paused_at, self._paused_at = self._paused_at, None
+            self._paused_for += time.monotonic() - paused_at
             self.control.resume()
 
     def _hold_still(self, now: float) -> None:
@@ -152,11 +177,13 @@ class Watch:
         progress = self._progress
         if progress is None or progress == self._written or self.control.paused:
             return leases.lease_look(self._claim)
+        left = self._forecast.left(self._elapsed())
         written = leases.progress_write(
             self._claim,
             per_cent=per_cent(progress),
             speed=progress.speed,
-            eta_seconds=progress.eta_seconds,
+            eta_seconds=None if left is None else left.seconds,
+            eta_range=None if left is None else (left.low, left.high),
         )
         if written is None:
             return leases.lease_look(self._claim)
@@ -164,7 +191,8 @@ class Watch:
         with self._lock:
             self._row_seq, self._messages = written.seq, 0
         if not self._alone:
-            self._send(written.per_cent, written.speed, written.eta_seconds, seq=written.seq)
+            whole = None if written.eta_seconds is None else left_of(written.eta_seconds, DIVIDED_DOUBT)
+            self._send(written.per_cent, written.speed, whole, seq=written.seq)
         return Lease.HELD
 
     def _pulse(self) -> None:
@@ -176,6 +204,8 @@ class Watch:
             return
         elif self._alone and self._progress is not None and self._progress != self._published:
             self._publish(self._progress)
+        elif self._alone and self._messages == 0 and self._progress is None:
+            self._publish(Progress(fraction=0.0))
 
     def _publish(self, progress: Progress) -> None:
         with self._lock:
@@ -184,14 +214,15 @@ class Watch:
             self._messages += 1
             seq = self._row_seq + self._messages
         self._published = progress
-        self._send(per_cent(progress), progress.speed, progress.eta_seconds, seq=seq)
+        self._send(per_cent(progress), progress.speed, self._forecast.left(self._elapsed()), seq=seq)
 
-    def _send(self, done: float, speed: float | None, eta_seconds: float | None, *, seq: int) -> None:
+    def _send(self, done: float, speed: float | None, left: Left | None, *, seq: int) -> None:
         job = self._claim.job
         state = job_state(job)
         state["progress"] = round(done, 1)
         state["speed"] = None if speed is None else round(speed, 2)
-        state["eta_seconds"] = None if eta_seconds is None else round(eta_seconds, 1)
+        state["eta_seconds"] = None if left is None else round(left.seconds, 1)
+        state["estimate"] = ends_state(left)
         state["seq"] = seq
         publish_now(job_message("job.progress", state), owner_id=job.owner_id, video_id=job.video_id)
 

@@ -16,6 +16,11 @@ from django.db.models.functions import Now
 from problems import Problem
 from users.models import IdempotencyKey, User
 
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+KEY_MAX = 255
+# Answers that may be others next time, so they are not kept.
+MAY_GO_BETTER = frozenset({401, 403, 429})
 KEPT = timedelta(hours=24)
 # Longer than any POST takes; whoever is slower is taken for dead.
 ABANDONED_AFTER = timedelta(seconds=60)
@@ -61,6 +66,12 @@ def request_begin(*, user: User, key: str, fingerprint: str) -> Begun | Reply:
     if row.body is None:
         raise Problem("idempotency_reply_not_kept")
     return Reply(row.status, row.headers, bytes(row.body))
+
+
+def request_extend(begun: Begun) -> None:
+    """Says that the request still goes on; its key would run out otherwise."""
+    rows = IdempotencyKey.objects.filter(id=begun.row, token=begun.token, status=None)
+    rows.update(expires_at=Now() + ABANDONED_AFTER)
 
 
 def request_finish(begun: Begun, reply: Reply) -> None:

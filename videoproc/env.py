@@ -135,6 +135,11 @@ class RedisAddress:
         """Empty where it has none."""
         return unquote(self._parts.password or "")
 
+    @property
+    def is_socket(self) -> bool:
+        """Whether it is on this machine, at a path."""
+        return self._parts.scheme == "unix"
+
     def for_redis(self, database: int) -> str:
         """The form that redis-py and channels_redis take."""
         parts = self._parts

@@ -24,19 +24,25 @@ from rest_framework import exceptions
 
 from problems import Problem
 from problems.document import CONTENT_TYPE
-from users.idempotency import Begun, Reply, request_begin, request_finish, request_release
+from users.idempotency import (
+    HEADER,
+    KEY_MAX,
+    MAY_GO_BETTER,
+    REPLAYED,
+    Begun,
+    Reply,
+    request_begin,
+    request_finish,
+    request_release,
+)
 from users.models import User
 from videoproc.problem_responses import respond
 from videos.crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
-HEADER = "Idempotency-Key"
-REPLAYED = "Idempotent-Replayed"
-KEY_MAX = 255
 PREFIX = "/api/v1/"
 _KEPT_HEADERS = ("Content-Type", "Location")
-_MAY_GO_BETTER = frozenset({401, 403, 429})
 
 
 class IdempotencyMiddleware:
@@ -117,7 +123,7 @@ def _settle(begun: Begun, response: HttpResponseBase) -> None:
 def _reply_to_keep(response: HttpResponseBase) -> Reply | None:
     if not isinstance(response, HttpResponse):
         return None
-    if response.status_code >= 500 or response.status_code in _MAY_GO_BETTER:  # noqa: PLR2004 - HTTP's own
+    if response.status_code >= 500 or response.status_code in MAY_GO_BETTER:  # noqa: PLR2004 - HTTP's own
         return None
     if (
         response.get("Content-Type", "").startswith(CONTENT_TYPE)
@@ -146,13 +152,8 @@ def document_keys(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             "409 `idempotency_reply_not_kept`."
         ),
     }
-    for path, operations in result["paths"].items():
+    for operations in result["paths"].values():
         post = operations.get("post")
-        if post and post.get("security") and not _takes_files(path):
+        if post and post.get("security"):
             post.setdefault("parameters", []).append({"$ref": "#/components/parameters/IdempotencyKey"})
     return result
-
-
-def _takes_files(path: str) -> bool:
-    """These go to the uploads process; tus has its own way to repeat a request."""
-    return path == f"{PREFIX}videos" or path.startswith(f"{PREFIX}uploads")

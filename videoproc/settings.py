@@ -118,7 +118,8 @@ DATABASES: dict[str, dict[str, Any]] = {
             "connect_timeout": 2,
             "application_name": env.text("VIDEOPROC_PROCESS", "videoproc"),
             "pool": {
-                "min_size": 0,
+                # A worker that has been idle must not begin with a log-in while somebody waits for it.
+                "min_size": int(env.text("VIDEOPROC_PROCESS").startswith("worker")),
                 "max_size": env.integer("VIDEOPROC_DB_POOL", 20, minimum=1, maximum=500),
                 "max_idle": 30,
                 "timeout": 5,
@@ -134,8 +135,27 @@ SLOW_QUERY_SECONDS = 1.0
 REDIS = env.RedisAddress("REDIS_URL", "redis://127.0.0.1:6379/0")
 CHANNEL_LAYERS = {
     "default": {
+        # Not the layer with queues in Redis: that drops messages for everybody where one reader is slow.
+        # Events are small and whole (`jobs.events`), and each socket has a bounded box
+        # (`jobs.socket_outbox`).
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS.for_redis(env.RedisAddress.CHANNELS)], "prefix": "videoproc"},
+        "CONFIG": {
+            "hosts": [
+                {
+                    "address": REDIS.for_redis(env.RedisAddress.CHANNELS),
+                    # Otherwise a connect or a command to a Redis that vanished without a word waits for ever,
+                    # and with it all events of the process.
+                    "socket_connect_timeout": 5,
+                    "socket_timeout": 30,
+                    **({} if REDIS.is_socket else {"socket_keepalive": True}),
+                    # A subscription that hangs half open is noticed; pages ask again every 30 s what they
+                    # missed.
+                    "health_check_interval": 25,
+                }
+            ],
+            # Other programs on the same Redis have groups of their own.
+            "prefix": "videoproc",
+        },
     }
 }
 # Rate limits must hold while Redis is away, so they are counted in each web process.

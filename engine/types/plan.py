@@ -140,6 +140,7 @@ class Plan(Value):
 
     `undivided` does in one step what `steps` do in several, should their parts not go together.
     `estimated_size` is in bytes, `estimated_seconds` of wall time on an idle machine; both are rough.
+    `estimated_between` is for those who know it better.
     """
 
     operation: str
@@ -150,6 +151,7 @@ class Plan(Value):
     undivided: StepPlan | None = None
     estimated_size: int | None = None
     estimated_seconds: float | None = None
+    estimated_between: tuple[float, float] | None = None
 
     @property
     def others(self) -> frozenset[str]:

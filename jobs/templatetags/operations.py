@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from django import template
+from django.utils import timezone
 
 from engine import catalogue
 from engine.types.media import MediaInfo
 from engine.types.plan import Plan
 from engine.types.results import Verification
 from jobs import selectors
+from jobs.eta import queue_end
 from jobs.forms import OperationForm
 from jobs.models import Job
 from jobs.pickers import Offers
@@ -113,6 +116,38 @@ def plan_of(stored: dict[str, Any] | None) -> Plan | None:
 def place_in_queue(job: Job) -> int | None:
     """The job's place, from 1; None where it does not wait."""
     return selectors.queue_position(job)
+
+
+class Words(NamedTuple):
+    """Seconds from now, to be put into words as `frontend/live.js` does. None while it is being estimated."""
+
+    seconds: float
+    low: float
+    high: float
+    start: float | None = None
+
+
+@register.inclusion_tag("jobs/estimate.html")
+def expected(job: Job) -> dict[str, Any]:
+    """When a job will begin and end; nothing for one that neither waits nor runs."""
+    found = selectors.estimate(job)
+    if found is None or found.ends is None or found.seconds is None:
+        return {"job": found, "words": None}
+    now = found.ends.at - timedelta(seconds=found.seconds)
+    start = None if found.starts is None else max(0.0, (found.starts.at - now).total_seconds())
+    low, high = (max(0.0, (moment - now).total_seconds()) for moment in found.ends[1:])
+    return {"job": found, "words": Words(found.seconds, low, high, start)}
+
+
+@register.inclusion_tag("jobs/queue_end.html")
+def all_work_done() -> dict[str, Any]:
+    """When the whole site will have nothing to do."""
+    end = queue_end()
+    words = None
+    if end.ends is not None:
+        now = timezone.now()
+        words = Words(*(max(0.0, (moment - now).total_seconds()) for moment in end.ends))
+    return {"end": end, "words": words}
 
 
 @register.inclusion_tag("jobs/intake.html")

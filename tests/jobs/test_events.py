@@ -53,6 +53,10 @@ def received_until(socket: Socket, type_: str) -> list[dict[str, Any]]:
     return messages
 
 
+# What follows from the whole queue and from the clock is not in every message.
+_OF_THE_MOMENT: Any = {"queue_position": None, "estimate": None, "eta_seconds": None}
+
+
 class Page:
     """What a page does with messages: keeps of each job the state with the highest seq."""
 
@@ -66,7 +70,7 @@ class Page:
 
     def live(self) -> dict[str, dict[str, Any]]:
         return {
-            key: {**job, "queue_position": None}
+            key: {**job, **_OF_THE_MOMENT}
             for key, job in self.jobs.items()
             if job["status"] in {"queued", "active", "paused"}
         }
@@ -74,7 +78,7 @@ class Page:
 
 def live_now(user: User) -> dict[str, JobState]:
     states = selectors.job_states(selectors.jobs_live_for(user))
-    return {state["id"]: {**state, "queue_position": None} for state in states}
+    return {state["id"]: {**state, **_OF_THE_MOMENT} for state in states}
 
 
 def test_snapshot_and_events_make_a_fresh_snapshot(

@@ -399,3 +399,31 @@ def test_intake_is_no_encode(video: Video) -> None:
     assert not lane_work(lane="encode")
     assert lane_work(lane="short")
     assert threading.active_count() < 20
+
+
+def test_a_wake_up_works_on_all_that_waits(video: Video, submit: Submit) -> None:
+    for width in (160, 162, 164):
+        submit(video, width=width)
+    assert execution.lane_drain(lane="encode") == 3
+    assert set(Job.objects.values_list("status", flat=True)) == {"completed"}
+    assert execution.lane_drain(lane="encode") == 0
+
+
+def test_a_wake_up_passes_the_word_on_after_a_while(
+    video: Video, submit: Submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "DRAIN_SECONDS", 0.0)
+    for width in (160, 162):
+        submit(video, width=width)
+    dispatch.flush()
+    assert execution.lane_drain(lane="encode") == 1
+    dispatch.flush()
+    assert dispatch.pending("encode") > 0
+
+
+def test_wake_ups_do_not_pile_up(video: Video, submit: Submit, settings: Settings) -> None:
+    settings.WORKER_CONCURRENCY = 2
+    for number in range(8):
+        submit(video, width=160 + 2 * number)
+    dispatch.flush()
+    assert dispatch.pending("encode") == 4

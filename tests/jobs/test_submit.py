@@ -70,8 +70,8 @@ def test_an_equal_request_runs_a_cancelled_one_again(alice: User, video: Video) 
     assert again.operation.status == Operation.Status.PENDING
 
 
-def test_thirty_equal_requests_at_once_make_one_job(alice: User, video: Video) -> None:
-    start = threading.Barrier(30)
+def test_fifty_equal_requests_at_once_make_one_job(alice: User, video: Video) -> None:
+    start = threading.Barrier(50)
 
     def ask(_: int) -> Submission:
         start.wait()
@@ -80,8 +80,8 @@ def test_thirty_equal_requests_at_once_make_one_job(alice: User, video: Video) -
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(30) as threads:
-        answers = list(threads.map(ask, range(30)))
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(ask, range(50)))
 
     assert sum(answer.created for answer in answers) == 1
     assert len({answer.operation.id for answer in answers}) == 1

@@ -79,6 +79,6 @@ def test_the_tag_is_of_the_bytes(tmp_path: Path, settings: object) -> None:
     settings.MEDIA = tmp_path  # type: ignore[attr-defined]  # pytest-django's fixture
     path = tmp_path / "file"
     one = Delivery(path=path, filename="x", content_type="video/mp4", inline=False, digest="ab" * 32)
-    assert one.headers["ETag"] == f'"{"ab" * 16}"'
+    assert one.answer("GET", {})["ETag"] == f'"{"ab" * 16}"'
     none = Delivery(path=path, filename="x", content_type="video/mp4", inline=False)
-    assert "ETag" not in none.headers
+    assert "ETag" not in none.answer("GET", {})

@@ -69,7 +69,7 @@ def has_bytes(row: Mapping[str, Any]) -> bool:
 
 
 def files_of_output(row: Mapping[str, Any]) -> Iterator[Named]:
-    """Of a row with `id, size, sha256, members`. Of a folder `size` and `sha256` are those of all its files."""
+    """Of a row with `id, size, sha256, members`. A folder's size and checksum are of all its files."""
     main = output_path(row["id"])
     if not row["members"]:
         yield Named(row["id"], _below(main), row["size"], row["sha256"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from django.db import connection
 from django.db.models import CASCADE, Field, ForeignKey, Model
 
-from jobs.models import Job, Limit, Rollup, RollupProgress, RollupTouch, Step, Turn, Usage
+from jobs.models import Job, Limit, Pace, Rollup, RollupProgress, RollupTouch, Step, Turn, Usage
 from jobs.site_models import SiteSettings, TierStorage
 from jobs.webhook_models import Webhook, WebhookDelivery
 from users.ids import PublicIdField
@@ -120,7 +120,10 @@ TABLES = (
             "status": "CASE t.status WHEN 'active' THEN 'queued' ELSE t.status END",
             "progress": "CASE WHEN t.finished_at IS NULL THEN 0 ELSE t.progress END",
             "speed": "CASE WHEN t.finished_at IS NOT NULL THEN t.speed END",
-            "eta_seconds": "CASE WHEN t.finished_at IS NOT NULL THEN t.eta_seconds END",
+            **{
+                name: f"CASE WHEN t.finished_at IS NOT NULL THEN t.{name} END"
+                for name in ("eta_seconds", "eta_low", "eta_high", "eta_at")
+            },
         },
     ),
     Table(
@@ -168,5 +171,6 @@ LEFT_OUT: Mapping[type[Model], str] = {
     Reservation: "is held anew when a job is asked for",
     Turn: "is about waiting on this site",
     Usage: "is about the processors of this site, and half of it is forgotten in an hour",
+    Pace: "is about this machine; the next one learns its own",
     StorageChange: "comes with videos and results: triggers write it",
 }

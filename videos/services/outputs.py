@@ -43,7 +43,7 @@ def outputs_place(*, artifacts: Iterable[Artifact]) -> tuple[PlacedOutput, ...]:
     return tuple(placed)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def outputs_record(*, operation: Operation, placed: Sequence[PlacedOutput], video: Video) -> list[Output]:
     """Show placed results: one row each, in place of what an earlier run of the operation had left.
 
@@ -51,7 +51,8 @@ def outputs_record(*, operation: Operation, placed: Sequence[PlacedOutput], vide
     """
     earlier = Output.objects.filter(operation=operation)
     replaced = list(earlier.values_list("pk", flat=True))
-    earlier.delete()
+    if replaced:
+        earlier.delete()
     for output_id in replaced:
         transaction.on_commit(lambda output_id=output_id: storage.output_discard(output_id))  # type: ignore[misc]  # binds this turn's id
     return Output.objects.bulk_create(

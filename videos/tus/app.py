@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from problems import Problem
 from telemetry import context
 from videos.fetchers import Fetchers
-from videos.tus import archive, concatenation, one_shot, protocol, small
+from videos.tus import archive, concatenation, idempotency, one_shot, protocol, small
 from videos.tus.body import Body, BodyEnded
 from videos.tus.callers import caller_of
 from videos.tus.messages import TUS_VERSION, Answer, Receive, Refusal, Request, Scope, Send, problem_answer
@@ -72,7 +72,7 @@ class TusApplication:
         if task := asyncio.current_task():
             self._watched(task)
         try:
-            answer = await self._answer(request, body)
+            answer = await idempotency.answered(request, body, self._answer)
         except BodyEnded as ended:
             if not ended.connected:
                 return

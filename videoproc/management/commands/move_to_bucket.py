@@ -1,4 +1,4 @@
-"""`manage.py move_to_bucket [--read-back]`: takes the media of a site into its bucket. See docs/storage.md."""
+"""`manage.py move_to_bucket [--read-back]`: takes the media of a site into its bucket (docs/storage.md)."""
 
 from __future__ import annotations
 

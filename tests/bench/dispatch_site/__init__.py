@@ -1,0 +1,2 @@
+"""What `bin/bench dispatch` runs inside of Django: the time of a claim with few and with many steps
+waiting."""
