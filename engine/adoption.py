@@ -38,13 +38,14 @@ class Claimed(NamedTuple):
     duration: float
 
 
-def adopt(path: Path, claimed: Claimed, *, limits: Limits, control: Control) -> Artifact:
-    """The file as a verified result. It stays where it is and is brought to the disk.
+def adopt(path: Path, claimed: Claimed, *, limits: Limits, control: Control, sha256: str = "") -> Artifact:
+    """The file as a verified result. It stays where it is and is brought to the disk. `sha256` where its
+    checksum is known already.
 
     Raises RunFailed("output_invalid") with what is wrong, the problems of a probe, and Stopped.
     """
-    output = _expected(path, claimed, limits, control)
-    verified = verify(path, output, limits=limits, control=control)
+    media, output = _expected(path, claimed, limits, control)
+    verified = verify(path, output, limits=limits, control=control, probed=media)
     sync_file(path)
     return Artifact(
         role=claimed.role,
@@ -52,7 +53,7 @@ def adopt(path: Path, claimed: Claimed, *, limits: Limits, control: Control) -> 
         extension=output.extension,
         content_type=output.content_type,
         size=path.stat().st_size,
-        sha256=sha256_of(path, control=control),
+        sha256=sha256 or sha256_of(path, control=control),
         media_info=verified.media,
         verification=verified.verification,
     )
@@ -60,10 +61,12 @@ def adopt(path: Path, claimed: Claimed, *, limits: Limits, control: Control) -> 
 
 def examine(path: Path, claimed: Claimed, *, limits: Limits, control: Control) -> MediaInfo:
     """`adopt` without a checksum and without touching the disk. Raises the same."""
-    return verify(path, _expected(path, claimed, limits, control), limits=limits, control=control).media
+    media, output = _expected(path, claimed, limits, control)
+    return verify(path, output, limits=limits, control=control, probed=media).media
 
 
-def _expected(path: Path, claimed: Claimed, limits: Limits, control: Control) -> OutputPlan:
+def _expected(path: Path, claimed: Claimed, limits: Limits, control: Control) -> tuple[MediaInfo, OutputPlan]:
+    """What the file holds, and what it should be."""
     if not path.stat().st_size:
         raise RunFailed("output_invalid", reason="the file is empty.")
     media = probe(path, reading=RESULTS, limits=limits, control=control).media
@@ -77,7 +80,7 @@ def _expected(path: Path, claimed: Claimed, limits: Limits, control: Control) ->
         wanted = "x".join(map(str, claimed.size))
         reason = f"the picture is {picture.width}x{picture.height} and should be {wanted}."
         raise RunFailed("output_invalid", reason=reason)
-    return OutputPlan(
+    return media, OutputPlan(
         role=claimed.role,
         container=known.name,
         extension=known.extension,

@@ -124,7 +124,7 @@ def expecting(plan: Plan, **changes: object) -> Plan:
     return plan.model_copy(update={"outputs": (output.model_copy(update={"expectation": expected}),)})
 
 
-def scored(plan: Plan, wanted: bool, media: MediaInfo) -> Plan:
+def scored(plan: Plan, wanted: bool | None, media: MediaInfo) -> Plan:
     """The plan, measuring how like its source each output looks; not where no frame is found by its time."""
     if not wanted or media.container not in INDEXED:
         return plan

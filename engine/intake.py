@@ -67,8 +67,9 @@ def intake(
     limits: Limits,
     on_progress: Callable[[Progress], None],
     control: Control,
+    sha256: str = "",
 ) -> Intake:
-    """Inspect an upload; the thumbnail is left in `work_dir`.
+    """Inspect an upload; the thumbnail is left in `work_dir`. `sha256` where its checksum is known already.
 
     Raises Problem with the code that tells the uploader what is wrong (`not_a_video`, `no_video_stream`,
     `input_truncated`, `unsupported_codec`, …), Problem("source_missing"), and Stopped.
@@ -79,7 +80,7 @@ def intake(
     if plain is not None:
         raise plain
     work_dir.mkdir(parents=True, exist_ok=True)
-    return _Inspection(source, work_dir, limits, ProgressReporter(on_progress), control).run()
+    return _Inspection(source, work_dir, limits, ProgressReporter(on_progress), control).run(sha256)
 
 
 class _Inspection:
@@ -97,7 +98,7 @@ class _Inspection:
         self._warnings = ""
         self._ends: Mapping[int, float] = {}
 
-    def run(self) -> Intake:
+    def run(self, checksum: str) -> Intake:
         media = self._probe()
         if (promised_size(self._source, media.container) or 0) > media.size:
             raise Problem("input_truncated")
@@ -116,7 +117,7 @@ class _Inspection:
         media = self._with_key_frames(media, stream)
         thumbnail = self._thumbnail(media, stream)
         self._report(0.4)
-        checksum = self._checksum(media.size)
+        checksum = checksum or self._checksum(media.size)
         self._report(1.0)
         return Intake(media=media, sha256=checksum, thumbnail=thumbnail, cpu_seconds=self._cpu_seconds)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -140,8 +141,14 @@ FileSize = Annotated[
 ]
 
 
+def _only_if_wanted(value: bool | None) -> bool | None:
+    """Not to want it is the same as not to speak of it."""
+    return value or None
+
+
 Score = Annotated[
-    bool,
+    bool | None,
+    AfterValidator(_only_if_wanted),
     Field(
         title="Measure the quality",
         description="Compare samples of the result with the source (VMAF) and note the figure in its report.",

@@ -69,9 +69,17 @@ class _Inspection:
 
 
 def verify(
-    path: Path, output: OutputPlan, *, limits: Limits, control: Control, source: Path | None = None
+    path: Path,
+    output: OutputPlan,
+    *,
+    limits: Limits,
+    control: Control,
+    source: Path | None = None,
+    probed: MediaInfo | None = None,
 ) -> Verified:
     """Check a finished file against its plan, and against the `source` if its plan says how they go together.
+
+    `probed` is what a probe of this very file has found already, so that it need not be asked again.
 
     Raises RunFailed("output_invalid"), ("output_black") or ("output_silent") with the failed checks as
     reason, and Stopped.
@@ -82,7 +90,7 @@ def verify(
     if output.expectation.animation:
         media = _animation(inspection, size)
     elif inspection.note("not empty", passed=size > 0, expected="more than 0 bytes", actual=f"{size} bytes"):
-        media = _probe(inspection)
+        media = _probe(inspection) if probed is None else _with_length(inspection, probed)
     if media is not None and not output.expectation.animation:
         _compare(inspection, media)
     report = Verification(report=tuple(inspection.checks))
@@ -120,9 +128,13 @@ def _probe(inspection: _Inspection) -> MediaInfo | None:
         inspection.note("readable", passed=False, expected="a readable file", actual=problem.detail)
         return None
     inspection.cpu_seconds += probed.cpu_seconds
-    if inspection.expected.picture or probed.media.container not in _MEASURED:
-        return probed.media
-    return probed.media.model_copy(update={"duration": _measured(inspection).seconds})
+    return _with_length(inspection, probed.media)
+
+
+def _with_length(inspection: _Inspection, media: MediaInfo) -> MediaInfo:
+    if inspection.expected.picture or media.container not in _MEASURED:
+        return media
+    return media.model_copy(update={"duration": _measured(inspection).seconds})
 
 
 def _animation(inspection: _Inspection, size: int) -> MediaInfo | None:

@@ -6,12 +6,12 @@ parts of it can be added. A percentile read from it is at most `PERCENTILE_ERROR
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from jobs.models import Job
+from jobs.models import Job, Rollup
 
 DAY = timedelta(days=1)
 # Bucket 0 is below a millisecond, bucket n from GROWTH ** (n - 1) up to, but without, GROWTH ** n.
@@ -25,6 +25,51 @@ class Period(NamedTuple):
 
     start: datetime
     end: datetime
+
+
+class Span(NamedTuple):
+    """Whole units of one grain, from `start` up to, but without, `end`."""
+
+    grain: str
+    start: date
+    end: date
+
+
+def unit_of(grain: str, day: date) -> Span:
+    """The unit that a day is in. Dekads begin on the 1st, 11th and 21st; each unit lies in one of the next
+    coarser grain."""
+    first = day.replace(day=1)
+    if grain == Rollup.Grain.DAY:
+        return Span(grain, day, day + DAY)
+    if grain == Rollup.Grain.MONTH:
+        return Span(grain, first, _months_after(first, 1))
+    if grain == Rollup.Grain.QUARTER:
+        first = date(day.year, (day.month - 1) // 3 * 3 + 1, 1)
+        return Span(grain, first, _months_after(first, 3))
+    number = min((day.day - 1) // 10, 2)
+    begin = first.replace(day=1 + 10 * number)
+    return Span(grain, begin, _months_after(first, 1) if number == 2 else begin + 10 * DAY)  # noqa: PLR2004 - the third
+
+
+def cover(first: date, end: date, grains: Sequence[str]) -> list[Span]:
+    """The fewest spans that are all days from `first` up to, but without, `end`. `grains` go from the
+    coarsest to days; the spans come in order."""
+    if first >= end:
+        return []
+    grain, *finer = grains
+    if not finer:
+        return [Span(grain, first, end)]
+    unit = unit_of(grain, first)
+    start = first if unit.start == first else unit.end
+    stop = unit_of(grain, end).start
+    if start >= stop:
+        return cover(first, end, finer)
+    return [*cover(first, start, finer), Span(grain, start, stop), *cover(stop, end, finer)]
+
+
+def _months_after(first: date, number: int) -> date:
+    months = first.year * 12 + first.month - 1 + number
+    return date(months // 12, months % 12 + 1, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from problems import FieldError, Problem
 from users.idempotency import requests_purge
 from users.services import sessions_purge
 from videos.crash_points import crash_point
+from videos.services.holdings import holdings_fold
 from videos.services.shares import visits_purge
 from videos.services.uploads import uploads_expire
 from videos.services.usage import usage_fold
@@ -43,6 +44,7 @@ class Cleaned:
     sessions: int
     idempotency_keys: int
     storage_changes: int
+    holding_changes: int
     tiers_counted: int
     webhook_deliveries: int
     share_visits: int
@@ -63,6 +65,7 @@ def clean() -> Cleaned:
         sessions=sessions_purge(),
         idempotency_keys=requests_purge(),
         storage_changes=usage_fold(),
+        holding_changes=holdings_fold(),
         tiers_counted=storage_count(),
         webhook_deliveries=deliveries_purge(),
         share_visits=visits_purge(),

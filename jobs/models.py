@@ -347,11 +347,12 @@ class Step(models.Model):
 
 
 class Rollup(models.Model):
-    """The jobs of one type that one owner asked for on one day, or in one month, added up. Without an owner
-    it is those of everybody. `jobs.rollups` makes them.
+    """The jobs of one type that one owner asked for on one day, in one month or in one quarter, added up.
+    Without an owner it is those of everybody, who also have dekads: ten days, or what is left of the month.
+    `jobs.rollups` makes them.
 
     `part` 0 is counted from rows of jobs and counted anew when one of them changes. The other parts are of
-    rows that the clean-up has removed; nothing changes them any more. A month is the sum of all parts.
+    rows that the clean-up has removed; nothing changes them any more. What is longer is the sum of all parts.
 
     The spread of durations and waits is a histogram: `counts[i]` of them are in bucket `buckets[i]` of
     `jobs.figures`.
@@ -359,11 +360,13 @@ class Rollup(models.Model):
 
     class Grain(models.TextChoices):
         DAY = "day", "Day"
+        DEKAD = "dekad", "Dekad"
         MONTH = "month", "Month"
+        QUARTER = "quarter", "Quarter"
 
     id = models.BigAutoField(primary_key=True)
-    grain = models.CharField(max_length=5, choices=Grain)
-    start = models.DateField(help_text="The day in UTC; for a month its first")
+    grain = models.CharField(max_length=7, choices=Grain)
+    start = models.DateField(help_text="The day in UTC; of a longer time its first")
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="+", db_index=False
     )
@@ -394,17 +397,19 @@ class Rollup(models.Model):
 
     class Meta:
         indexes: ClassVar = [
-            # Recounts: everything of a day or a month. Days are written in their order, so this is small.
+            # Recounts: everything of a time. Days are written in their order, so this is small.
             BrinIndex(fields=["start"], name="rollup_start", pages_per_range=16),
         ]
         constraints: ClassVar = [
-            # Also serves every figure: one owner's, or everybody's, days and months in order.
+            # Also serves every figure: one owner's, or everybody's, days, months and so on in order.
             models.UniqueConstraint(
                 fields=["owner", "grain", "start", "type", "part"],
                 name="rollup_once",
                 nulls_distinct=False,
             ),
-            models.CheckConstraint(condition=Q(grain__in=["day", "month"]), name="rollup_grain_known"),
+            models.CheckConstraint(
+                condition=Q(grain__in=["day", "dekad", "month", "quarter"]), name="rollup_grain_known"
+            ),
         ]
 
     def __str__(self) -> str:

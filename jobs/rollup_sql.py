@@ -5,6 +5,8 @@ Every string here is put together from constants of this module; values travel a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jobs.figures import GROWTH
 from jobs.models import Job
 
@@ -22,10 +24,10 @@ def _bucket(milliseconds: str) -> str:
     )
 
 
-# Of a job: what the sums below are made of. `OFFSET 0` around it has each computed once for a row, instead of
-# once for each of its uses.
+# Of a job: what the sums below are made of, all from the indexes that statistics have. A materialized query
+# has each computed once for a row, instead of once for each of its uses.
 JOB_COLUMNS = f"""
-    owner_id, type, status, attempt, cpu_seconds, output_bytes, duration_ms,
+    type, status, attempt, cpu_seconds, output_bytes, duration_ms,
     {_TOOK} AS took, {_WAIT} AS waited,
     {_bucket(f"({_TOOK})::double precision")} AS took_bucket, {_bucket(f"({_WAIT})")} AS waited_bucket
 """
@@ -74,28 +76,28 @@ def insert_from_jobs(*, owner: str, where: str) -> str:
         for name, column in _BOTH
     )
     return f"""
-        WITH job AS MATERIALIZED (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {where}),
+        WITH job AS MATERIALIZED (SELECT owner_id, {JOB_COLUMNS} FROM jobs_job WHERE {where}),
         base AS (SELECT {owner} AS owner, type, {FROM_JOBS} FROM job GROUP BY 1, 2),
         {histograms}
         {_INSERT}"""  # noqa: S608 - see above
 
 
-def insert_month(*, where: str) -> str:
-    """Adds the days in `where` up by owner and type. Parameters: as of `insert_from_jobs`."""
+def insert_longer(*, where: str) -> str:
+    """Adds the roll-ups in `where` up by owner and type. Parameters: as of `insert_from_jobs`."""
     histograms = ", ".join(
         f"""{name} AS (
             SELECT owner, type, array_agg(bucket ORDER BY bucket) AS buckets,
                 array_agg(n ORDER BY bucket) AS counts
             FROM (SELECT owner, type, bucket, sum(n) AS n
-                FROM day, unnest({name}_buckets, {name}_counts) AS entry(bucket, n) GROUP BY 1, 2, 3) AS each
+                FROM shorter, unnest({name}_buckets, {name}_counts) AS entry(bucket, n)
+                GROUP BY 1, 2, 3) AS each
             GROUP BY 1, 2)"""  # noqa: S608 - see above
         for name, _ in _BOTH
     )
     return f"""
-        WITH day AS MATERIALIZED (
-            SELECT coalesce(owner_id, {EVERYBODY}) AS owner, * FROM jobs_rollup
-            WHERE grain = 'day' AND {where}),
-        base AS (SELECT owner, type, {FROM_ROLLUPS} FROM day GROUP BY 1, 2),
+        WITH shorter AS MATERIALIZED (
+            SELECT coalesce(owner_id, {EVERYBODY}) AS owner, * FROM jobs_rollup WHERE {where}),
+        base AS (SELECT owner, type, {FROM_ROLLUPS} FROM shorter GROUP BY 1, 2),
         {histograms}
         {_INSERT}"""  # noqa: S608 - see above
 
@@ -110,15 +112,32 @@ _INSERT = f"""
     FROM base LEFT JOIN duration USING (owner, type) LEFT JOIN queue USING (owner, type)
     ORDER BY base.owner, base.type"""  # noqa: S608 - see above
 
-SUM_JOBS = f"""
-    SELECT type, {FROM_JOBS} FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}} OFFSET 0) AS job
-    GROUP BY type"""  # noqa: S608 - see above
 
-# Apart from the sums, which would be made for each of the buckets too. `took` says whose bucket it is.
-HISTOGRAMS_OF_JOBS = f"""
-    SELECT type, grouping(waited_bucket) = 1 AS took, coalesce(took_bucket, waited_bucket), count(*)
-    FROM (SELECT {JOB_COLUMNS} FROM jobs_job WHERE {{where}} OFFSET 0) AS job
-    GROUP BY GROUPING SETS ((type, took_bucket), (type, waited_bucket))"""  # noqa: S608 - see above
+def sum_of_jobs(wheres: Sequence[str]) -> str:
+    """Sums and both histograms of each type, of the jobs in all of `wheres` together, in one walk over them.
+
+    Parameters: as of `wheres`.
+    """
+    jobs = " UNION ALL ".join(f"SELECT {JOB_COLUMNS} FROM jobs_job WHERE {where}" for where in wheres)  # noqa: S608 - see above
+    histograms = ", ".join(
+        f"""{name} AS (
+            SELECT type, array_agg(bucket) AS buckets, array_agg(n) AS counts
+            FROM (SELECT type, {column}_bucket AS bucket, count(*) AS n
+                FROM job WHERE {column} IS NOT NULL GROUP BY 1, 2) AS each
+            GROUP BY 1)"""  # noqa: S608 - see above
+        for name, column in _BOTH
+    )
+    return f"""
+        WITH job AS MATERIALIZED ({jobs}),
+        base AS (SELECT type, {FROM_JOBS} FROM job GROUP BY 1),
+        {histograms}
+        SELECT base.*,
+            coalesce(duration.buckets, '{{}}') AS duration_buckets,
+            coalesce(duration.counts, '{{}}') AS duration_counts,
+            coalesce(queue.buckets, '{{}}') AS queue_buckets,
+            coalesce(queue.counts, '{{}}') AS queue_counts
+        FROM base LEFT JOIN duration USING (type) LEFT JOIN queue USING (type)"""  # noqa: S608 - see above
+
 
 SUM_ROLLUPS = f"""
     SELECT type, max(part) AS parts, {FROM_ROLLUPS}
@@ -130,8 +149,14 @@ DAYS_OF_ROLLUPS = """
     FROM jobs_rollup WHERE {where} GROUP BY start"""
 
 # Unnested where columns are, not among tables: that takes two thirds of the time.
-HISTOGRAM_OF_ROLLUPS = """
+HISTOGRAMS_BY_TYPE = """
     SELECT type, bucket, sum(n) FROM (
-        SELECT {type} AS type, unnest({name}_buckets) AS bucket, unnest({name}_counts) AS n
+        SELECT type, unnest({name}_buckets) AS bucket, unnest({name}_counts) AS n
         FROM jobs_rollup WHERE {where}) AS entry
     GROUP BY type, bucket"""
+
+HISTOGRAM_OF_ALL = """
+    SELECT '', bucket, sum(n) FROM (
+        SELECT unnest({name}_buckets) AS bucket, unnest({name}_counts) AS n
+        FROM jobs_rollup WHERE {where}) AS entry
+    GROUP BY bucket"""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from jobs import rollup_sql
-from jobs.figures import DAY
+from jobs.figures import DAY, Span, unit_of
 from jobs.models import Job, Rollup, RollupProgress, RollupTouch
 from users.ids import raw_id
 
@@ -29,6 +29,12 @@ SETTLE = timedelta(minutes=10)
 ROUND_DAYS = 200
 _LOCK = 0x76_69_64_65_6F_02  # any number of our own
 _DELETE_BATCH = 1000
+# What the longer ones are the sums of; the shorter first.
+_SHORTER: Mapping[str, str] = {
+    Rollup.Grain.DEKAD: Rollup.Grain.DAY,
+    Rollup.Grain.MONTH: Rollup.Grain.DAY,
+    Rollup.Grain.QUARTER: Rollup.Grain.MONTH,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,11 @@ def _month_recount(month: date) -> int | None:
     days = {day: owners for day, owners in owners_of.items() if through is not None and day < through}
     for day, owners in days.items():
         _day_recount(day, list(owners))
-    if days and through is not None and following <= through:
-        _month_rebuild(month, list(set().union(*days.values())))
+    if through is not None:
+        everyone = list(set().union(*days.values()))
+        for unit in _longer(days):
+            if unit.end <= through:
+                _longer_rebuild(unit, everyone)
     return len(days)
 
 
@@ -109,8 +118,9 @@ def _next_day() -> bool:
     _day_recount(day, None)
     following = day + DAY
     RollupProgress.objects.update_or_create(id=1, defaults={"through": following})
-    if following.day == 1:
-        _month_rebuild(day.replace(day=1), None)
+    for unit in _longer([day]):
+        if unit.end == following:
+            _longer_rebuild(unit, None)
     return True
 
 
@@ -136,14 +146,25 @@ def _day_recount(day: date, owners: list[uuid.UUID] | None) -> None:
     _run(rollup_sql.insert_from_jobs(owner=rollup_sql.EVERYBODY, where=where), begin, end, grain, day, 0)
 
 
-def _month_rebuild(month: date, owners: list[uuid.UUID] | None) -> None:
-    """Adds the days of a whole month up, for these owners (None: for all) and for everybody."""
-    narrowed = "" if owners is None else " AND (owner_id IS NULL OR owner_id = ANY(%s))"
-    chosen = [] if owners is None else [owners]
-    gone = f"DELETE FROM jobs_rollup WHERE grain = 'month' AND start = %s{narrowed}"  # noqa: S608 - from constants
-    _run(gone, month, *chosen)
-    sql = rollup_sql.insert_month(where=f"start >= %s AND start < %s{narrowed}")
-    _run(sql, month, _month_after(month), *chosen, Rollup.Grain.MONTH, month, 0)
+def _longer(days: Iterable[date]) -> list[Span]:
+    """The dekads, months and quarters that the days are in; each comes after those that it is the sum of."""
+    days = list(days)
+    return [unit for grain in _SHORTER for unit in sorted({unit_of(grain, day) for day in days})]
+
+
+def _longer_rebuild(unit: Span, owners: list[uuid.UUID] | None) -> None:
+    """Adds up what a unit is the sum of, for these owners (None: for all) and for everybody."""
+    grain, start, end = unit
+    whose = ""
+    chosen: list[list[uuid.UUID]] = []
+    if grain == Rollup.Grain.DEKAD:
+        # Of single owners there would be nearly as many as days.
+        whose = " AND owner_id IS NULL"
+    elif owners is not None:
+        whose, chosen = " AND (owner_id IS NULL OR owner_id = ANY(%s))", [owners]
+    _run(f"DELETE FROM jobs_rollup WHERE grain = %s AND start = %s{whose}", grain, start, *chosen)  # noqa: S608 - from constants
+    sql = rollup_sql.insert_longer(where=f"grain = %s AND start >= %s AND start < %s{whose}")
+    _run(sql, _SHORTER[grain], start, end, *chosen, grain, start, 0)
 
 
 # ------------------------------------------------------------------------------------------- clean-up
@@ -178,7 +199,7 @@ def history_day_clean(day: date) -> int:
         _run(sql, raw, Rollup.Grain.DAY, day, part)
     for start in range(0, len(ids), _DELETE_BATCH):
         Job.objects.filter(id__in=ids[start : start + _DELETE_BATCH]).delete()
-    # Months stay as they are: the parts moved within them, their sum did not change.
+    # What is longer stays as it is: the parts moved within it, their sum did not change.
     _day_recount(day, None)
     return len(ids)
 

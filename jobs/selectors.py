@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from django.db import connection
 from django.db.models import Min, QuerySet
 
 from jobs import queues
@@ -84,6 +85,25 @@ def job_log(job: Job) -> str:
 def job_is_finished(job_id: str) -> bool:
     """Whether the job has come to its end state; True too where it does not exist any more."""
     return not Job.objects.filter(id=job_id, finished_at=None).exists()
+
+
+# From one code to the next, each a look into index job_error_newest: DISTINCT would walk all of it.
+_FAILURE_CODES = """
+    WITH RECURSIVE found AS (
+        SELECT min(error_code) AS code FROM jobs_job WHERE status = 'failed'
+        UNION ALL
+        SELECT (SELECT min(error_code) FROM jobs_job WHERE status = 'failed' AND error_code > found.code)
+        FROM found WHERE code IS NOT NULL
+    )
+    SELECT code FROM found WHERE code IS NOT NULL
+"""
+
+
+def failure_codes() -> list[str]:
+    """Every code that a job in the history has failed with, in the order of the alphabet."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FAILURE_CODES)
+        return [code for (code,) in cursor.fetchall()]
 
 
 def operations_with_latest_job(video: Video) -> list[OperationWithJob]:

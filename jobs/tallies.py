@@ -1,4 +1,4 @@
-"""Long periods from roll-ups: whole past days and months from there, what is left of the period from rows.
+"""Long periods from roll-ups: whole past days, and months and more, from there, and what is left from rows.
 
 A period with few jobs is not worth it. `split_of` says so, and the caller counts the rows: the percentiles
 are exact then. A year is at most 71 months and days for each type, whatever the number of jobs.
@@ -15,22 +15,15 @@ from typing import Any
 from django.db import connection
 
 from jobs import rollup_sql
-from jobs.figures import DAY, Day, Period, Scope, Tally, total_of
-from jobs.models import Job, RollupTouch
+from jobs.figures import DAY, Day, Period, Scope, Span, Tally, cover, total_of
+from jobs.models import Job, Rollup, RollupTouch
 from jobs.rollups import rolled_through
 from users.ids import raw_id
 
-# Up to so many jobs in whole past days are counted from rows: about 30 ms.
-ROWS_MAX = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Months or days, from `start` up to, but without, `end`."""
-
-    grain: str
-    start: date
-    end: date
+# Up to so many jobs in whole past days are counted from rows: about 20 ms.
+ROWS_MAX = 10_000
+_GRAINS = (Rollup.Grain.QUARTER, Rollup.Grain.MONTH, Rollup.Grain.DAY)
+_GRAINS_OF_ALL = (Rollup.Grain.QUARTER, Rollup.Grain.MONTH, Rollup.Grain.DEKAD, Rollup.Grain.DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class Split:
     each type, without the spread."""
 
     scope: Scope
-    spans: list[_Span]
+    spans: list[Span]
     edges: list[Period]
     sums: list[Mapping[str, Any]]
 
@@ -52,7 +45,7 @@ def split_of(scope: Scope) -> Split | None:
     through = rolled_through()
     if scope.period is None or scope.video_id is not None or through is None:
         return None
-    spans, edges = _parts(scope.period, through)
+    spans, edges = _parts(scope, scope.period, through)
     if not spans:
         return None
     where, parameters = _in_rollups(scope, spans)
@@ -63,9 +56,9 @@ def split_of(scope: Scope) -> Split | None:
     return Split(scope, spans, edges, sums)
 
 
-def _rows_are_gone(scope: Scope, spans: list[_Span]) -> bool:
-    """Whether the clean-up has removed jobs of these spans. Months do not say it, their days do."""
-    days = [_Span("day", spans[0].start, spans[-1].end)]
+def _rows_are_gone(scope: Scope, spans: list[Span]) -> bool:
+    """Whether the clean-up has removed jobs of these spans. Only days say it."""
+    days = [Span("day", spans[0].start, spans[-1].end)]
     where, parameters = _in_rollups(scope, days)
     sql = f"SELECT EXISTS (SELECT FROM jobs_rollup WHERE {where} AND part > 0)"  # noqa: S608 - from constants
     with connection.cursor() as cursor:
@@ -75,33 +68,33 @@ def _rows_are_gone(scope: Scope, spans: list[_Span]) -> bool:
 
 def tally_of(split: Split) -> Tally:
     """What all types have together."""
-    return total_of(_tallies(split, histograms_of="''").values())
+    return total_of(_tallies(split, by_type=False).values())
 
 
 def tallies_of(split: Split) -> dict[str, Tally]:
     """What each type has."""
-    return _tallies(split, histograms_of="type")
+    return _tallies(split, by_type=True)
 
 
-def _tallies(split: Split, *, histograms_of: str) -> dict[str, Tally]:
+def _tallies(split: Split, *, by_type: bool) -> dict[str, Tally]:
+    """Without `by_type` the tally without a type has the histograms of all."""
     tallies: defaultdict[str, Tally] = defaultdict(Tally)
     for row in split.sums:
         tallies[row["type"]].add_row(row)
     where, parameters = _in_rollups(split.scope, split.spans)
+    histograms = rollup_sql.HISTOGRAMS_BY_TYPE if by_type else rollup_sql.HISTOGRAM_OF_ALL
     for name in ("duration", "queue"):
         with connection.cursor() as cursor:
-            sql = rollup_sql.HISTOGRAM_OF_ROLLUPS.format(name=name, type=histograms_of, where=where)
-            cursor.execute(sql, parameters)
+            cursor.execute(histograms.format(name=name, where=where), parameters)
             for type_, bucket, count in cursor:
                 getattr(tallies[type_], name).add_bucket(bucket, count)
-    for edge in split.edges:
-        _add_rows(tallies, split.scope, edge)
+    _add_rows(tallies, split.scope, split.edges)
     return dict(tallies)
 
 
 def days_of(split: Split) -> dict[date, Day]:
     """The whole past days of the split's period, from roll-ups; days without jobs are left out."""
-    days = [_Span("day", split.spans[0].start, split.spans[-1].end)]
+    days = [Span("day", split.spans[0].start, split.spans[-1].end)]
     where, parameters = _in_rollups(split.scope, days)
     with connection.cursor() as cursor:
         cursor.execute(rollup_sql.DAYS_OF_ROLLUPS.format(where=where), parameters)
@@ -119,7 +112,7 @@ def period_slower(scope: Scope, *, than_ms: int) -> Period | None:
     last = min(_day_from(end), through)
     if first >= last or RollupTouch.objects.filter(day__gte=first, day__lt=last).exists():
         return scope.period
-    where, parameters = _in_rollups(scope, [_Span("day", first, last)])
+    where, parameters = _in_rollups(scope, [Span("day", first, last)])
     sql = f"SELECT min(start), max(start) FROM jobs_rollup WHERE {where} AND longest_ms > %s"  # noqa: S608 - from constants
     with connection.cursor() as cursor:
         cursor.execute(sql, [*parameters, than_ms])
@@ -133,25 +126,14 @@ def period_slower(scope: Scope, *, than_ms: int) -> Period | None:
 # ------------------------------------------------------------------------------------------- parts
 
 
-def _parts(period: Period, through: date) -> tuple[list[_Span], list[Period]]:
+def _parts(scope: Scope, period: Period, through: date) -> tuple[list[Span], list[Period]]:
     first = _day_from(period.start)
     last = min(period.end.astimezone(UTC).date(), through)
     if first >= last:
         return [], [period]
     edges = [Period(period.start, _midnight(first)), Period(_midnight(last), period.end)]
-    month = first if first.day == 1 else _month_after(first)
-    last_month = last.replace(day=1)
-    if month >= last_month:
-        spans = [_Span("day", first, last)]
-    else:
-        spans = [
-            _Span("day", first, month),
-            _Span("month", month, last_month),
-            _Span("day", last_month, last),
-        ]
-    return [span for span in spans if span.start < span.end], [
-        edge for edge in edges if edge.start < edge.end
-    ]
+    spans = cover(first, last, _GRAINS_OF_ALL if scope.owner_id is None else _GRAINS)
+    return spans, [edge for edge in edges if edge.start < edge.end]
 
 
 def _day_from(moment: datetime) -> date:
@@ -164,11 +146,7 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _month_after(day: date) -> date:
-    return date(day.year + day.month // 12, day.month % 12 + 1, 1)
-
-
-def _in_rollups(scope: Scope, spans: list[_Span]) -> tuple[str, list[Any]]:
+def _in_rollups(scope: Scope, spans: list[Span]) -> tuple[str, list[Any]]:
     """Served by `rollup_once`."""
     conditions, parameters = _whose(scope)
     ranges = " OR ".join("(grain = %s AND start >= %s AND start < %s)" for _ in spans)
@@ -177,22 +155,21 @@ def _in_rollups(scope: Scope, spans: list[_Span]) -> tuple[str, list[Any]]:
     return f"{conditions} AND ({ranges})", parameters
 
 
-def _add_rows(tallies: defaultdict[str, Tally], scope: Scope, edge: Period) -> None:
+def _add_rows(tallies: defaultdict[str, Tally], scope: Scope, edges: list[Period]) -> None:
     """Served by `job_owner_queued`, or `job_queued` for everybody."""
-    conditions, parameters = _whose(scope)
+    if not edges:
+        return
+    conditions, whose = _whose(scope)
     if scope.owner_id is None:
         # Everybody is no owner in roll-ups, and no condition among rows.
         conditions = conditions.partition(" AND ")[2]
-    where = f"{conditions} AND queued_at >= %s AND queued_at < %s"
-    parameters += edge
-    for row in _named(rollup_sql.SUM_JOBS.format(where=where), parameters):
-        tallies[row["type"]].add_row(row)
-    with connection.cursor() as cursor:
-        cursor.execute(rollup_sql.HISTOGRAMS_OF_JOBS.format(where=where), parameters)
-        for type_, took, bucket, count in cursor:
-            if bucket is not None:
-                tally = tallies[type_]
-                (tally.duration if took else tally.queue).add_bucket(bucket, count)
+    sql = rollup_sql.sum_of_jobs([f"{conditions} AND queued_at >= %s AND queued_at < %s"] * len(edges))
+    for row in _named(sql, [value for edge in edges for value in (*whose, *edge)]):
+        tally = tallies[row["type"]]
+        tally.add_row(row)
+        for name, lengths in (("duration", tally.duration), ("queue", tally.queue)):
+            for bucket, count in zip(row[f"{name}_buckets"], row[f"{name}_counts"], strict=True):
+                lengths.add_bucket(bucket, count)
 
 
 def _whose(scope: Scope) -> tuple[str, list[Any]]:

@@ -95,7 +95,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
         found = found.filter(type=type_)
     if status := narrowing.chosen("status"):
         found = found.filter(finished_at=None) if status == JobsFilter.LIVE else found.filter(status=status)
-    page = page_of(found.order_by("-id"), request.GET.get("page", ""), size=PAGE_SIZE)
+    page = page_of(found, request.GET, size=PAGE_SIZE)
     selectors.queue_positions_note(page.rows)
     live = selectors.jobs_for(viewer_of(request)).filter(finished_at=None).exists()
     return render(request, "jobs/jobs.html", {"page": page, "filter": narrowing, "live": live})

@@ -71,10 +71,10 @@ class Watch:
         self._renewed_at = time.monotonic()
         self._began_at = self._renewed_at
         self._paused_at: float | None = None
-        self._disk_was_short = False
         self._paused_for = 0.0
         self._forecast = Forecast(None)
         self._crowd = 1
+        self._disk_was_short = False
         self._progress: Progress | None = None
         self._published: Progress | None = None
         self._written: Progress | None = None
@@ -108,12 +108,6 @@ class Watch:
         self._forecast.progressed(progress, self._elapsed())
         self._progress = progress
 
-    def disk_was_short(self) -> bool:
-        """Whether at any time so far the disk had less than its reserve free."""
-        with contextlib.suppress(OSError):  # a disk that cannot be asked is no reason to drop the lease
-            self._disk_was_short = self._disk_was_short or reserve_is_reached()
-        return self._disk_was_short
-
     def took(self) -> Took:
         """How long the step has taken until now."""
         elapsed = self._elapsed()
@@ -123,6 +117,12 @@ class Watch:
         """Seconds since the claim in which the work could go on."""
         paused_at = self._paused_at
         return (time.monotonic() if paused_at is None else paused_at) - self._began_at - self._paused_for
+
+    def disk_was_short(self) -> bool:
+        """Whether at any time so far the disk had less than its reserve free."""
+        with contextlib.suppress(OSError):  # a disk that cannot be asked is no reason to drop the lease
+            self._disk_was_short = self._disk_was_short or reserve_is_reached()
+        return self._disk_was_short
 
     def _every(self, seconds: float, act: Callable[[], None]) -> None:
         try:

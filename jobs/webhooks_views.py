@@ -25,9 +25,7 @@ PAGE_SIZE = 25
 def _list(request: HttpRequest, form: WebhookForm | None = None) -> HttpResponse:
     viewer = viewer_of(request)
     context = {
-        "page": page_of(
-            selectors.webhooks_for(viewer).order_by("-id"), request.GET.get("page", "1"), size=PAGE_SIZE
-        ),
+        "page": page_of(selectors.webhooks_for(viewer), request.GET, size=PAGE_SIZE),
         "form": form or WebhookForm(viewer=viewer),
     }
     return render(request, "jobs/webhooks.html", context)
@@ -37,11 +35,11 @@ def _list(request: HttpRequest, form: WebhookForm | None = None) -> HttpResponse
 def _one(
     request: HttpRequest, webhook: Webhook, *, form: WebhookForm | None = None, secret: str = ""
 ) -> HttpResponse:
-    log = selectors.deliveries_of(webhook).defer("body").order_by("-id")
+    log = selectors.deliveries_of(webhook).defer("body")
     context = {
         "webhook": webhook,
         "form": form or _form_of(webhook, viewer_of(request)),
-        "page": page_of(log, request.GET.get("page", "1"), size=PAGE_SIZE),
+        "page": page_of(log, request.GET, size=PAGE_SIZE),
         "secret": secret,
     }
     return render(request, "jobs/webhook.html", context)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
@@ -22,6 +23,8 @@ from django.core.paginator import Paginator
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from problems import Problem
 from users.ids import PublicIdField
@@ -33,6 +36,7 @@ else:  # Django's own class takes no type arguments at run time
 
 _ID = re.compile(r"([a-z]+)_[0-9a-f]{32}")
 BEFORE, AFTER = "before", "after"
+_ANY_KEY = "0any0key0"
 ACTION_MAX = 500
 # Rows that one page of a list looks through where only some of them are wanted.
 SCAN = 2000
@@ -43,6 +47,17 @@ class KeysetChangeList(ChangeList):
 
     keyset = True
     model_admin: ListAdmin
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # The address of every row takes the filters along. Django would find out for each of them what view
+        # its address belongs to, to be sure that it is not this list.
+        self._suffix = f"?{self.preserved_filters}" if self.preserved_filters else ""
+        self.preserved_filters = ""
+        self._address = super().url_for_result(self.model(pk=_ANY_KEY))
+
+    def url_for_result(self, result: Model) -> str:
+        return self._address.replace(_ANY_KEY, str(quote(result.pk))) + self._suffix
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         for name in (BEFORE, AFTER):
@@ -116,6 +131,17 @@ class ListAdmin(_Admin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     sortable_by: ClassVar[tuple[str, ...]] = ()
+
+    @admin.display(description=SafeString('<input type="checkbox" id="action-toggle">'))
+    def action_checkbox(self, obj: Model) -> SafeString:
+        """As Django's, without a template for each row."""
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" '
+            'aria-label="Select this object for an action - {}">',
+            ACTION_CHECKBOX_NAME,
+            obj.pk,
+            obj,
+        )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return KeysetChangeList
@@ -214,10 +240,10 @@ class ListAdmin(_Admin):
             response = None
         row = request.POST.get("_page_of")
         if row and (response is None or isinstance(response, HttpResponseRedirect)):
-            meta = self.opts
-            return HttpResponseRedirect(
-                reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[quote(row)])
-            )
+            place = f"admin:{self.opts.app_label}_{self.opts.model_name}"
+            if self.get_object(request, row) is None:  # the action has removed it
+                return HttpResponseRedirect(reverse(f"{place}_changelist"))
+            return HttpResponseRedirect(reverse(f"{place}_change", args=[quote(row)]))
         return response
 
 

@@ -103,9 +103,9 @@ broker_pool_acquire_timeout = 2
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.1}
 timezone = "UTC"
 beat_schedule = {
-    # None of them expires: a worker whose clock is ahead would throw every reminder away. What piles up while
-    # no worker listens costs little, see `reconcile_if_due`. Two beats would do no harm: each round is alone,
-    # under a lock in PostgreSQL, and each worker asks for one when it starts.
+    # Two beats would do no harm: each round is alone, under a lock in PostgreSQL. Each worker asks for
+    # one when it starts. None of them expires: a worker whose clock is ahead would throw every reminder away.
+    # What piles up while no worker listens costs little, see `reconcile_if_due`.
     "reconcile": {"task": "jobs.reconcile", "schedule": 10.0, "options": {"queue": "short"}},
     # Days that ended are summed up, and past days anew in which a job changed.
     "rollups": {"task": "jobs.rollups", "schedule": 300.0, "options": {"queue": "short"}},

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, Permission
 # By application and model; the words are those of Django's permissions (`view_job`).
 _SEEN = {
     "users": ("user", "tier"),
-    "videos": ("video", "upload", "operation", "output", "preset"),
+    "videos": ("video", "upload", "operation", "output", "asset", "preset"),
     "jobs": ("job", "step", "tierstorage", "webhook", "webhookdelivery"),
 }
 SUPPORT = frozenset(
@@ -30,6 +30,7 @@ OPERATOR = SUPPORT | {
     "usersessions.delete_usersession",
     "videos.change_video",
     "videos.change_upload",
+    "videos.delete_asset",
     "videos.add_preset",
     "videos.change_preset",
     "videos.delete_preset",

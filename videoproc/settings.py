@@ -77,7 +77,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "users.session_activity.SessionActivityMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "videoproc.problem_responses.ProblemMiddleware",
     "videoproc.idempotency.IdempotencyMiddleware",

@@ -19,9 +19,10 @@ from problems import Problem
 from users.admin_base import ListAdmin
 from users.selectors import users_named
 from videos import storage
-from videos.models import Operation, Output, Preset, ShareLink, Upload, Video
+from videos.models import Asset, Operation, Output, Preset, ShareLink, Upload, Video
 from videos.names import name_clean
 from videos.selectors import NAMED_FEW, videos_named
+from videos.services.assets import asset_delete
 from videos.services.presets import preset_parameters
 from videos.services.shares import share_revoke
 from videos.services.uploads import upload_discard
@@ -90,9 +91,11 @@ class VideoAdmin(MachineMade):
     actions: tuple[str, ...] = ("trash", "restore")
 
     def search(self, rows: QuerySet[Video], term: str) -> QuerySet[Video]:
+        owners, named = list(users_named(term)), videos_named(term).values("pk")
+        if not owners:
+            return rows.filter(pk__in=named)
         # As lists: PostgreSQL reads no index for "this subquery or that one".
-        owners, named = list(users_named(term)), list(videos_named(term).values_list("pk", flat=True))
-        return rows.filter(Q(owner__in=owners) | Q(pk__in=named))
+        return rows.filter(Q(owner__in=owners) | Q(pk__in=list(named.values_list("pk", flat=True))))
 
     def file_is_there(self, video: Video) -> bool:
         return not video.has_bytes or storage.is_there(storage.source_path(video.pk))
@@ -236,6 +239,40 @@ class ShareLinkAdmin(MachineMade):
     @admin.action(description="End selected links for good", permissions=["change"])
     def revoke(self, request: HttpRequest, shares: QuerySet[ShareLink]) -> None:
         self.each(request, shares, lambda share: share_revoke(share=share), done="ended", note="Ended.")
+
+
+@admin.register(Asset)
+class AssetAdmin(MachineMade):
+    list_display = ("filename", "owner", "kind", "bytes", "created_at")
+    list_filter = ("created_at", MissingFileFilter)
+    list_select_related = ("owner",)
+    list_defer = ("media_info",)
+    search_fields = ("owner__username",)
+    search_help_text = "An id, a user's e-mail address, or how their user name begins."
+    address_filters = ("owner",)
+    ordering = ("-id",)
+    actions = ("delete_files",)
+
+    def search(self, rows: QuerySet[Asset], term: str) -> QuerySet[Asset]:
+        return rows.filter(owner__in=list(users_named(term)))
+
+    def file_is_there(self, asset: Asset) -> bool:
+        return storage.asset_path(asset.pk).is_file()
+
+    def row_actions(self, _request: HttpRequest, _asset: Asset) -> Sequence[str]:
+        return ("delete_files",)
+
+    @admin.display(description="size")
+    def bytes(self, asset: Asset) -> str:
+        return filesizeformat(asset.size)
+
+    @admin.action(description="Delete selected assets for good", permissions=["remove"])
+    def delete_files(self, request: HttpRequest, assets: QuerySet[Asset]) -> None:
+        self.each(request, assets, lambda asset: asset_delete(asset=asset), done="deleted", note="Deleted.")
+
+    def has_remove_permission(self, request: HttpRequest) -> bool:
+        """Django's own `delete` stays refused: it would leave the file behind."""
+        return request.user.has_perm("videos.delete_asset")
 
 
 class PresetAdminForm(forms.ModelForm[Preset]):

@@ -107,8 +107,12 @@ class VideoCountsView(generics.GenericAPIView[Video]):
     @extend_schema(operation_id="count_videos")
     def get(self, request: Request) -> Response:
         """How many videos there are, in all and by status; the filters of the list hold here too."""
-        videos = self.filter_queryset(selectors.videos_for(viewer_of(request)))
-        counts = selectors.videos_counted(videos)
+        viewer = viewer_of(request)
+        counts = (
+            selectors.videos_counted(self.filter_queryset(selectors.videos_for(viewer)))
+            if request.query_params
+            else selectors.videos_held_counted(viewer)
+        )
         return Response({"total": sum(counts.values()), "by_status": counts})
 
 

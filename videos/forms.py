@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django import forms
-from django.db.models.expressions import OrderBy
 
-from videos.models import DURATION_OR_NONE, Preset, Video
+from videos.models import Preset, Video
 
 
 class LibraryFilter(forms.Form):
     """What the library shows; nonsense in the address falls back to the default."""
 
-    SORTS: ClassVar[dict[str, tuple[str, tuple[str | OrderBy, ...]]]] = {
+    SORTS: ClassVar[dict[str, tuple[str, tuple[str, ...]]]] = {
         "newest": ("Newest first", ("-id",)),
         "oldest": ("Oldest first", ("id",)),
         "name": ("Name", ("name", "id")),
         "largest": ("Largest first", ("-size", "-id")),
-        "longest": ("Longest first", (DURATION_OR_NONE.desc(), "-id")),
+        "longest": ("Longest first", ("-length", "-id")),
     }
 
     q = forms.CharField(required=False, max_length=200)
@@ -35,8 +34,8 @@ class LibraryFilter(forms.Form):
         return bool(self.chosen("q") or self.chosen("status"))
 
     @property
-    def order(self) -> tuple[str | OrderBy, ...]:
-        """Each is that of an index of videos."""
+    def order(self) -> tuple[str, ...]:
+        """Each is that of an index of videos; `length` is DURATION_OR_NONE."""
         return self.SORTS.get(self.chosen("sort"), self.SORTS["newest"])[1]
 
 

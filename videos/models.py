@@ -105,8 +105,14 @@ class Video(models.Model):
                 name="video_owner_trash",
                 condition=models.Q(deleted_at__isnull=False),
             ),
-            # The library's search box: name contains the words.
-            GinIndex(OpClass(Upper("name"), "gin_trgm_ops"), name="video_name_trigrams"),
+            # The library's search box: name contains the words. With the owner in it, since a word that the
+            # names of all owners share is in a million rows.
+            GinIndex(
+                "owner",
+                OpClass(Upper("name"), "gin_trgm_ops"),
+                name="video_owner_words",
+                condition=models.Q(deleted_at=None),
+            ),
             # The admin's search: name begins so. The trigrams of a common word are on a million rows.
             models.Index(OpClass(Upper("name"), "text_pattern_ops"), name="video_name_beginning"),
             # The admin's list by state, newest first; ready ones are found soon enough by id.
@@ -351,3 +357,45 @@ class StorageChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bytes:+} of {self.owner_id}"
+
+
+class HoldingChange(models.Model):
+    """So many videos, operations or results more, or fewer, of one state that an owner has, trash included;
+    their sum is what the owner has, without counting a million rows.
+
+    Triggers write it in the transaction that changes a row (migration 0008), as those of `StorageChange` do,
+    but they take no locks: what is in the trash is counted where somebody asks and taken off.
+    `videos.services.holdings` folds the rows.
+    """
+
+    class Kind(models.TextChoices):
+        VIDEO = "video", "Video"
+        OPERATION = "operation", "Operation"
+        OUTPUT = "output", "Result"
+
+    id = models.BigAutoField(primary_key=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    kind = models.CharField(max_length=9, choices=Kind)
+    status = models.CharField(max_length=12, blank=True, help_text="Of the videos or operations")
+    count = models.IntegerField()
+    bytes = models.BigIntegerField()
+    microseconds = models.BigIntegerField(help_text="Length of the videos")
+
+    class Meta:
+        indexes: ClassVar = [
+            # What one owner has.
+            models.Index(
+                fields=["owner", "kind", "status"],
+                include=("count", "bytes", "microseconds"),
+                name="holding_change_owner",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count:+} {self.kind} of {self.owner_id}"

@@ -7,12 +7,15 @@ only.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.db.models import Count, Exists, OuterRef, QuerySet, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -20,15 +23,26 @@ from django.utils import timezone
 from engine import catalogue
 from engine.types.media import MediaInfo
 from problems import FieldError, Problem
-from users.ids import public_id_is_valid
+from users.ids import public_id_is_valid, raw_id
 from users.models import User
-from videos.models import Asset, Operation, Output, Reservation, StorageChange, Upload, UrlImport, Video
+from videos.models import (
+    Asset,
+    HoldingChange,
+    Operation,
+    Output,
+    Reservation,
+    StorageChange,
+    Upload,
+    UrlImport,
+    Video,
+)
 
 Viewer = User | AnonymousUser
 _Row = TypeVar("_Row", Asset, Video, Upload, UrlImport, Operation, Output)
 NAMED_MAX = 1000
 # As many whose jobs or results are looked for: PostgreSQL would rather read the whole history for more.
 NAMED_FEW = 100
+_DIGIT = re.compile(r"\d")
 # A finished upload without its video means that its process ended in between.
 _STUCK_AFTER = timedelta(minutes=1)
 
@@ -62,7 +76,10 @@ def videos_trashed_for(viewer: Viewer) -> QuerySet[Video]:
 
 def videos_matching(videos: QuerySet[Video], text: str) -> QuerySet[Video]:
     """Those whose name contains every word of `text`, in any case and order."""
-    for word in text.replace("\x00", " ").split()[:10]:
+    words = text.replace("\x00", " ").split()[:10]
+    # The index looks for the first word among the owner's videos, and for the next one only where that was:
+    # what is probably rare goes first.
+    for word in sorted(words, key=lambda word: (not _DIGIT.search(word), -len(word))):
         videos = videos.filter(name__icontains=word)
     return videos
 
@@ -229,20 +246,63 @@ def output_get_for(viewer: Viewer, output_id: str) -> Output:
     return _the_one(outputs.select_related("operation"), "out", output_id)
 
 
+# In one statement, so that nothing is counted while it moves into the trash or out of it.
+_HELD = """
+    SELECT kind, status, sum(count)::bigint, sum(bytes)::bigint, sum(microseconds)::bigint FROM (
+        SELECT kind, status, count, bytes, microseconds FROM videos_holdingchange WHERE owner_id = %(owner)s
+        UNION ALL
+        SELECT 'video', status, -1, -size, -round(coalesce(duration, 0) * 1000000)::bigint FROM videos_video
+            WHERE owner_id = %(owner)s AND deleted_at IS NOT NULL
+        UNION ALL
+        SELECT 'operation', operation.status, -1, 0, 0 FROM videos_video video
+            JOIN videos_operation operation ON operation.video_id = video.id
+            WHERE owner_id = %(owner)s AND deleted_at IS NOT NULL
+        UNION ALL
+        SELECT 'output', '', -1, -result.size, 0 FROM videos_video video
+            JOIN videos_operation operation ON operation.video_id = video.id
+            JOIN videos_output result ON result.operation_id = operation.id
+            WHERE owner_id = %(owner)s AND deleted_at IS NOT NULL
+    ) AS entry GROUP BY kind, status
+"""
+_VIDEOS_HELD = """
+    SELECT status, sum(count)::bigint FROM (
+        SELECT status, count FROM videos_holdingchange WHERE owner_id = %(owner)s AND kind = 'video'
+        UNION ALL
+        SELECT status, -1 FROM videos_video WHERE owner_id = %(owner)s AND deleted_at IS NOT NULL
+    ) AS entry GROUP BY status
+"""
+
+
+def videos_held_counted(owner: User) -> dict[str, int]:
+    """`videos_counted` of all that a user has, as fast for a million videos as for one."""
+    with connection.cursor() as cursor:
+        cursor.execute(_VIDEOS_HELD, {"owner": raw_id(owner.pk)})
+        return {**dict.fromkeys(Video.Status.values, 0), **dict(cursor.fetchall())}
+
+
 def owner_statistics(user: User) -> OwnerStatistics:
-    """What this user has, without the trash."""
-    videos = videos_for(user)
-    outputs = Output.objects.filter(operation__video__owner=user, operation__video__deleted_at=None)
-    totals = videos.aggregate(bytes=Sum("size"), seconds=Sum("duration"))
-    results = outputs.aggregate(count=Count("pk"), bytes=Sum("size"))
-    operations = operations_for(user).order_by().values_list("status").annotate(count=Count("pk"))
+    """What this user has, without the trash. Adds up changes, which are folded every hour, and reads the rows
+    of what is in the trash alone."""
+    counts: dict[str, dict[str, int]] = {
+        HoldingChange.Kind.VIDEO: dict.fromkeys(Video.Status.values, 0),
+        HoldingChange.Kind.OPERATION: dict.fromkeys(Operation.Status.values, 0),
+        HoldingChange.Kind.OUTPUT: {"": 0},
+    }
+    sizes: Counter[str] = Counter()
+    length = 0
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, {"owner": raw_id(user.pk)})
+        for kind, status, count, size, microseconds in cursor.fetchall():
+            counts[kind][status] = count
+            sizes[kind] += size
+            length += microseconds
     return OwnerStatistics(
-        videos=videos_counted(videos),
-        video_bytes=totals["bytes"] or 0,
-        video_seconds=totals["seconds"] or 0.0,
-        operations={**dict.fromkeys(Operation.Status.values, 0), **dict(operations)},
-        outputs=results["count"],
-        output_bytes=results["bytes"] or 0,
+        videos=counts[HoldingChange.Kind.VIDEO],
+        video_bytes=sizes[HoldingChange.Kind.VIDEO],
+        video_seconds=length / 1_000_000,
+        operations=counts[HoldingChange.Kind.OPERATION],
+        outputs=counts[HoldingChange.Kind.OUTPUT][""],
+        output_bytes=sizes[HoldingChange.Kind.OUTPUT],
         storage_bytes=storage_usage(user),
     )
 

@@ -15,7 +15,7 @@ from problems import kind_for
 from users.models import User
 from users.serializers import UserSerializer
 from videos.models import Asset, Operation, Output, Upload, UrlImport, Video
-from videos.selectors import storage_reserved, storage_usage, videos_for
+from videos.selectors import storage_reserved, storage_usage, videos_held_counted
 
 API = "/api/v1"
 _LINK = {"type": ["string", "null"], "format": "uri"}
@@ -200,7 +200,7 @@ class MeSerializer(UserSerializer):
         return {
             "storage_bytes": storage_usage(user),
             "reserved_bytes": storage_reserved(user),
-            "videos": videos_for(user).count(),
+            "videos": sum(videos_held_counted(user).values()),
         }
 
 

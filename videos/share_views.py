@@ -29,8 +29,7 @@ RESULTS_OFFERED = 100
 @require_safe
 def shares(request: HttpRequest) -> HttpResponse:
     """All own links, newest first."""
-    rows = selectors.shares_for(viewer_of(request)).order_by("-id")
-    page = page_of(rows, request.GET.get("page", ""), size=PAGE_SIZE)
+    page = page_of(selectors.shares_for(viewer_of(request)), request.GET, size=PAGE_SIZE)
     return render(request, "videos/shares.html", {"page": page})
 
 
@@ -105,7 +104,7 @@ def _offered(video: Video) -> list[Output]:
 
 
 def _of_video(request: HttpRequest, video: Video, form: ShareForm) -> HttpResponse:
-    page = page_of(selectors.shares_of(video), request.GET.get("page", ""), size=PAGE_SIZE)
+    page = page_of(selectors.shares_of(video), request.GET, size=PAGE_SIZE)
     return render(request, "videos/video_shares.html", {"video": video, "page": page, "form": form})
 
 

@@ -25,8 +25,8 @@ PAGE_SIZE = 25
 @require_safe
 def trash(request: HttpRequest) -> HttpResponse:
     """What was deleted and is still there, the latest first."""
-    rows = selectors.videos_trashed_for(viewer_of(request)).order_by("-deleted_at", "-id").defer("media_info")
-    page = page_of(rows, request.GET.get("page", ""), size=PAGE_SIZE)
+    rows = selectors.videos_trashed_for(viewer_of(request)).defer("media_info")
+    page = page_of(rows, request.GET, size=PAGE_SIZE, by=("-deleted_at", "-id"))
     return render(request, "videos/trash.html", {"page": page})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from videos import preset_views, share_views, share_visitors, trash_views, upload_views, views
+from videos import assets_views, preset_views, share_views, share_visitors, trash_views, upload_views, views
 
 urlpatterns = [
     path("videos/", views.library, name="library"),
@@ -34,6 +34,8 @@ urlpatterns = [
     path("presets/new/", preset_views.preset_new, name="preset-new"),
     path("presets/<str:preset_id>/", preset_views.preset_change, name="preset-change"),
     path("presets/<str:preset_id>/delete/", preset_views.preset_delete, name="preset-delete"),
+    path("files/", assets_views.assets, name="assets"),
+    path("files/<str:asset_id>/delete/", assets_views.asset_delete, name="asset-delete"),
     path("upload/", upload_views.upload, name="upload"),
     path("upload/import/", upload_views.import_new, name="import-new"),
     path("upload/imports/", upload_views.imports, name="imports"),

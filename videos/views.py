@@ -18,6 +18,7 @@ from users.viewer import viewer_of
 from videos import selectors
 from videos.archive import MOST_CHOSEN
 from videos.forms import LibraryFilter, RenameForm
+from videos.models import DURATION_OR_NONE
 from videos.paging import page_of
 from videos.services.videos import video_rename as rename
 from videos.services.videos import video_trash as trash
@@ -37,8 +38,8 @@ def library(request: HttpRequest) -> HttpResponse:
     videos = selectors.videos_matching(selectors.videos_for(viewer_of(request)), narrowing.chosen("q"))
     if status := narrowing.chosen("status"):
         videos = videos.filter(status=status)
-    videos = videos.order_by(*narrowing.order).defer("media_info")
-    page = page_of(videos, request.GET.get("page", ""), size=PAGE_SIZE)
+    videos = videos.annotate(length=DURATION_OR_NONE).defer("media_info")
+    page = page_of(videos, request.GET, size=PAGE_SIZE, by=narrowing.order)
     return render(request, "videos/library.html", {"page": page, "filter": narrowing})
 
 

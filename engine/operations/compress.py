@@ -101,7 +101,7 @@ class CompressParameters(Parameters):
         description="Kilobits per second of each sound track. Empty takes what suits the size.",
         json_schema_extra=ADVANCED,
     )
-    score: Score = False
+    score: Score = None
 
     @field_validator("video_codec")
     @classmethod

@@ -122,7 +122,7 @@ class ConvertParameters(Parameters):
         examples=[2],
         json_schema_extra={**ADVANCED, "x-empty": "As they are"},
     )
-    score: Score = False
+    score: Score = None
 
     @field_validator("video_codec", "audio_codec")
     @classmethod

@@ -49,7 +49,7 @@ class RenditionsParameters(Parameters):
     )
     quality: Quality = Field(
         default=Quality.MEDIUM,
-        title="Quality",
+        title="Picture quality",
         description="For H.264, low, medium and high are CRF 28, 23 and 19.",
     )
     preset: Preset = Field(
@@ -58,7 +58,7 @@ class RenditionsParameters(Parameters):
         description="Slower makes smaller files of the same quality.",
         json_schema_extra=ADVANCED,
     )
-    score: Score = False
+    score: Score = None
 
     @field_validator("sizes")
     @classmethod

@@ -75,7 +75,7 @@ class ResizeParameters(Parameters):
         title="Enlarge",
         description="Allow a result larger than the source; it gains no detail.",
     )
-    score: Score = False
+    score: Score = None
 
     @model_validator(mode="after")
     def _needs_a_side(self) -> Self:

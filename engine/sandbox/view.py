@@ -38,12 +38,7 @@ class View:
 def view_of(argv: Sequence[str], cwd: Path, sees: Iterable[Path]) -> View:
     """What a command may see, besides the files of `sees`. Files that are not there are left out."""
     folder = cwd.absolute()
-    inputs = {
-        after.removeprefix(_FILE)
-        for before, after in pairwise(argv)
-        if before == "-i" and after.startswith(_FILE)
-    }
-    writes = any(word.startswith(_FILE) and word.removeprefix(_FILE) not in inputs for word in argv)
+    inputs, writes = _named(argv)
     program = _program(argv[0])
     entries = list(program.entries)
     wanted = [Path(name) for name in sorted(inputs)] + [Path(one).absolute() for one in sees]
@@ -72,7 +67,18 @@ def _placed(path: str, links: Sequence[tuple[str, str]]) -> str:
 
 def scratch_of(argv: Sequence[str], cwd: Path) -> Path | None:
     """The folder that a command may write to, if any."""
-    return cwd if any(kind == WRITE for _, _, kind in view_of(argv, cwd, ()).entries) else None
+    _, writes = _named(argv)
+    return cwd if writes else None
+
+
+def _named(argv: Sequence[str]) -> tuple[set[str], bool]:
+    """The files that a command reads, and whether it writes any."""
+    inputs = {
+        after.removeprefix(_FILE)
+        for before, after in pairwise(argv)
+        if before == "-i" and after.startswith(_FILE)
+    }
+    return inputs, any(word.startswith(_FILE) and word.removeprefix(_FILE) not in inputs for word in argv)
 
 
 def _real(path: Path) -> str:

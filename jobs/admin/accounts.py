@@ -24,6 +24,7 @@ _LISTS = {
     "jobs": "admin:jobs_job_changelist",
     "videos": "admin:videos_video_changelist",
     "uploads": "admin:videos_upload_changelist",
+    "small files": "admin:videos_asset_changelist",
 }
 _OF_USERS = {
     "sessions": "admin:usersessions_usersession_changelist",

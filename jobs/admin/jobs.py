@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from engine import catalogue
 from jobs.models import Job, Step
 from jobs.placement import job_move_any, job_prioritise_any
-from jobs.selectors import job_hold
+from jobs.selectors import failure_codes, job_hold
 from jobs.services import job_retry_any
 from jobs.steering import job_bump_any, job_cancel_any, job_pause_any, job_resume_any
 from problems import kind_for
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 else:
     _Inline = admin.TabularInline
 
-_CODES_FROM = 1000
 _FOUND_MAX = 2000
 _MOVES = ("move_short", "move_encode")
 _RETRIES = ("retry_selected", "retry_short", "retry_encode")
@@ -73,15 +72,13 @@ class TypeFilter(admin.SimpleListFilter):
 
 
 class ErrorFilter(admin.SimpleListFilter):
-    """Failed jobs by code, of which those are offered that came up lately; index job_error_newest."""
+    """Failed jobs by code; index job_error_newest."""
 
     title = "why it failed"
     parameter_name = "error"
 
     def lookups(self, _request: HttpRequest, _admin: Any) -> list[tuple[str, str]]:
-        failed = Job.objects.filter(status=Job.Status.FAILED).order_by("-finished_at")
-        codes = set(failed.values_list("error_code", flat=True)[:_CODES_FROM])
-        return sorted((code, kind_for(code).title) for code in codes)
+        return [(code, kind_for(code).title) for code in failure_codes()]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         return (
@@ -128,16 +125,15 @@ class JobAdmin(ReadOnly, ListAdmin):
         ("What was planned", {"classes": ("collapse",), "fields": ("plan_text",)}),
     )  # fmt: skip
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        return super().get_queryset(request).select_related("owner", "video", "operation")
-
     def search(self, rows: QuerySet[Job], term: str) -> QuerySet[Job]:
-        # As lists: PostgreSQL reads no index for "this subquery or that one".
-        few = videos_named(term, at_most=NAMED_FEW)
+        owners, few = list(users_named(term)), videos_named(term, at_most=NAMED_FEW)
         named = Job.objects.filter(video__in=list(few.values_list("pk", flat=True)))
         # By the index of the video: PostgreSQL would walk the history from its end until it meets them.
-        found = list(named.order_by("video_id").values_list("pk", flat=True)[:_FOUND_MAX])
-        return rows.filter(Q(owner__in=list(users_named(term))) | Q(pk__in=found))
+        found = named.order_by("video_id").values("pk")[:_FOUND_MAX]
+        if not owners:
+            return rows.filter(pk__in=found)
+        # As lists: PostgreSQL reads no index for "this subquery or that one".
+        return rows.filter(Q(owner__in=owners) | Q(pk__in=list(found.values_list("pk", flat=True))))
 
     def get_fieldsets(self, request: HttpRequest, job: Job | None = None) -> Any:
         """Nothing about a failure where there is none."""

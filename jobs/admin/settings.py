@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from engine import catalogue
+from jobs.holds import title_of
 from jobs.models import Limit, SiteSettings
 from jobs.site import limit_delete, limit_save, site_settings, site_settings_save, time_zone_check
 from problems import Problem
@@ -108,9 +109,13 @@ class LimitAdmin(admin.ModelAdmin[Limit]):
     """How much may run at once, of what and for whom."""
 
     form = LimitForm
-    list_display = ("__str__", "at_once", "per_user")
+    list_display = ("operation", "tier", "at_once", "per_user")
     list_select_related = ("tier",)
     ordering = ("tier", "type")
+
+    @admin.display(description="operation", ordering="type")
+    def operation(self, limit: Limit) -> str:
+        return title_of(limit.type) if limit.type else "Any operation"
 
     def save_model(self, _request: HttpRequest, obj: Limit, _form: Any, _change: bool) -> None:
         limit_save(obj)

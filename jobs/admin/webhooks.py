@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.text import Truncator
 
 from jobs.webhook_models import Webhook, WebhookDelivery
 from jobs.webhooks import services
@@ -28,11 +30,16 @@ class _Steered(ReadOnly, ListAdmin):
 
 @admin.register(Webhook)
 class WebhookAdmin(_Steered):
-    list_display = ("id", "owner", "description", "enabled", "off_reason", "failures", "failing_since")
+    list_display = ("name", "owner", "enabled", "off_reason", "failures", "failing_since")
     search_help_text = "An id of a webhook or of a user"
     list_select_related = ("owner",)
     exclude = ("secret", "former_secret", "lease_token")
     actions = ("switch_off_selected",)
+
+    @admin.display(description="webhook")
+    def name(self, webhook: Webhook) -> str:
+        """Of an address only the host: the rest of it is often a secret."""
+        return Truncator(webhook.description or urlsplit(webhook.url).hostname or webhook.pk).chars(60)
 
     def row_actions(self, _request: HttpRequest, webhook: Webhook) -> Sequence[str]:
         return ("switch_off_selected",) if webhook.off_reason != Webhook.Off.STAFF else ()
@@ -50,7 +57,7 @@ class WebhookAdmin(_Steered):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(_Steered):
-    list_display = ("id", "webhook", "type", "status", "attempts", "last_status", "last_error", "created_at")
+    list_display = ("created_at", "webhook", "type", "status", "attempts", "last_status", "last_error")
     search_help_text = "An id of a delivery or of a webhook, or a webhook-id (evt_…)"
     list_select_related = ("webhook",)
     list_defer = ("body",)

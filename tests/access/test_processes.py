@@ -148,14 +148,12 @@ def test_a_websocket_is_for_those_who_are_signed_in(
         if subscribe:
             await socket.send_json_to({"subscribe": [subscribe]})
         try:
-            while True:
-                event = await socket.receive_output(timeout=2)
-                if event["type"] == "websocket.close":
-                    return int(event["code"])
-        except TimeoutError:
+            while (event := await socket.receive_output(timeout=2))["type"] != "websocket.close":
+                pass
+        except TimeoutError:  # which ends the application as well
             return None
-        finally:
-            await socket.disconnect()
+        await socket.disconnect()
+        return int(event["code"])
 
     close = async_to_sync(closed_with)
     for caller in outsiders:

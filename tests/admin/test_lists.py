@@ -18,14 +18,14 @@ from tests.videos.cast import output_of, ready_video
 from users.models import User
 from users.services import token_create
 from videos import storage
-from videos.models import Operation, Output, Preset, Upload, Video
+from videos.models import Asset, Operation, Output, Preset, Upload, Video
 from videos.services.uploads import upload_create
 
 pytestmark = pytest.mark.django_db
 
 BIG = [
     "users/user", "users/apitoken", "usersessions/usersession", "videos/video", "videos/upload",
-    "videos/operation", "videos/output", "videos/preset", "jobs/job", "admin/logentry",
+    "videos/operation", "videos/output", "videos/asset", "videos/preset", "jobs/job", "admin/logentry",
 ]  # fmt: skip
 
 
@@ -54,6 +54,7 @@ def more(video: Video, number: int) -> None:
         Output.objects.create(operation=operation, role="video", size=1, verification={})
         Upload.objects.create(owner=user, expires_at=timezone.now() + timedelta(days=1))
         token_create(user=user, name="script")
+        Asset.objects.create(owner=user, kind="picture", filename="x", size=1, media_info={})
         Preset.objects.create(owner=user, name=f"More {n}", type="mute")
         job_make(other)
 

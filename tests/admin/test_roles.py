@@ -203,7 +203,7 @@ def test_limits_are_set_and_taken_away_by_an_operator(staff: Staff) -> None:
     assert operator.post(address, {"type": "hls", "at_once": "0"}).status_code == 200
     limit = Limit.objects.get()
     assert (limit.type, limit.at_once, limit.per_user) == ("hls", 2, None)
-    assert "hls" in operator.get("/admin/jobs/limit/").content.decode()
+    assert f"limit/{limit.pk}/change/" in operator.get("/admin/jobs/limit/").content.decode()
     gone = operator.post(f"/admin/jobs/limit/{limit.pk}/delete/", {"post": "yes"})
     assert gone.status_code == 302
     assert not Limit.objects.exists()

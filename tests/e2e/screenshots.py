@@ -31,7 +31,7 @@ PRIVATE = {
     "upload": "/upload/",
     "jobs": "/jobs/",
     "queue": "/queue/",
-    "jobs-no-match": "/jobs/?status=cancelled&type=thumbnail&page=9",
+    "jobs-no-match": "/jobs/?status=cancelled&type=thumbnail",
     "account": "/account/",
     "presets": "/presets/",
     "preset-new": "/presets/new/?type=resize&parameters=%7B%22short_side%22:480%7D",

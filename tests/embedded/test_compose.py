@@ -51,6 +51,13 @@ def test_who_reaches_the_internet_starts_no_tool(compose: dict[str, Any]) -> Non
     assert service["volumes"] == [], "and sees no file of a user"
 
 
+def test_who_fetches_imports_reaches_the_internet(compose: dict[str, Any]) -> None:
+    reach = {
+        name for name, service in compose["services"].items() if "outside" in service.get("networks", ())
+    }
+    assert reach == {"edge", "uploads", "worker-outbound"}
+
+
 def test_every_queue_has_a_worker(compose: dict[str, Any]) -> None:
     commands = " ".join(str(service.get("command")) for service in compose["services"].values())
     for queue in ("short", "encode", "outbound"):

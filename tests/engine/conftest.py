@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from engine.catalogue import parameters_for, plan_for
 from engine.control import Control
@@ -18,6 +19,10 @@ from engine.types.recipes import SOURCE
 from engine.types.results import Progress
 from engine.whitelist import UPLOADS
 from tests.engine.clips import Clips
+
+# On a busy machine any test may take long.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Perform = Callable[..., StepResult]
 MakePlan = Callable[[str, Mapping[str, object], Path], Plan]

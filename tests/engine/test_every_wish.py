@@ -92,7 +92,7 @@ def videos() -> st.SearchStrategy[MediaInfo]:
 
 @pytest.mark.parametrize("type_", list(operations()))
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_wish_has_a_plan_or_a_reason(type_: str, data: st.DataObject) -> None:
     raw, source = data.draw(wishes(type_)), data.draw(videos())
     plan = None

@@ -42,9 +42,7 @@ def told(plan: Plan) -> Mapping[str, tuple[str, str]]:
 @pytest.mark.parametrize(
     ("options", "rate"),
     [
-        ((), "25"),
         ((), "30000/1001"),
-        ((*_X264, "-c:a", "aac", "-f", "mov"), "24"),
         ((*_X264, "-c:a", "aac", "-f", "matroska"), "25"),
         (("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error", *_CAMERA[-4:]), "25"),
         (("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", *_CAMERA[-4:]), "25"),

@@ -287,7 +287,7 @@ CASES: dict[int, Case] = {
     ),
     43: Case(
         "a wrong offset, two writers",
-        "409 `upload_offset_mismatch`; one 204",
+        "409 `upload_offset_conflict`; one 204",
         (f"{TUS}::TestAppend::test_wrong_offset", f"{TUS}::TestBrokenConnections::test_two_writers"),
     ),
     44: Case(

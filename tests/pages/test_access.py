@@ -14,7 +14,7 @@ from users.models import User
 from videoproc.problem_responses import respond
 from videos.models import Upload, Video
 
-PRIVATE = ["library", "upload", "jobs", "statistics", "account", "running"]
+PRIVATE = ["library", "upload", "assets", "jobs", "statistics", "account", "running"]
 # Anything a strict policy without 'unsafe-inline' would refuse to run or to apply.
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)
 

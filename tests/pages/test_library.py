@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 
 import pytest
@@ -11,10 +13,15 @@ from django.utils import timezone
 
 from tests.pages.conftest import MakeJob, video_make
 from users.models import User
-from videos.models import Operation, Output, Upload, Video
+from videos.models import DURATION_OR_NONE, Operation, Output, Upload, Video
 from videos.views import PAGE_SIZE
 
 LIBRARY = "/videos/"
+
+
+def place(*values: object) -> str:
+    """What an address says of a page behind a row with these values."""
+    return urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
 def _names(client: Client, query: str = "") -> list[str]:
@@ -48,7 +55,26 @@ def test_search_filter_and_order_come_from_the_address(browser: Client, alice: U
 
 
 @pytest.mark.parametrize(
-    "query", ["?sort=password", "?status=x", "?page=-1", "?page=abc", "?q=%00", "?page=1e9"]
+    "query",
+    [
+        "?sort=password",
+        "?status=x",
+        "?q=%00",
+        "?page=7",
+        "?after=",
+        "?after=x",
+        "?before=%00",
+        "?after=W10",
+        "?after=" + place("vid_x"),
+        "?after=" + place(None),
+        "?after=" + place("vid_" + "0" * 32, 1),
+        "?sort=largest&before=" + place("big", "vid_" + "0" * 32),
+        "?after=" + place([[1]]),
+        "?sort=largest&after=" + place(10**30, "vid_" + "0" * 32),
+        "?sort=name&after=" + place("\ud800", "x"),
+        "?sort=longest&after=" + place(float("nan"), "vid_" + "0" * 32),
+        "?after=" + "W" * 5000,
+    ],
 )
 def test_nonsense_in_the_query_shows_the_library(browser: Client, video: Video, query: str) -> None:
     response = browser.get(LIBRARY + query)
@@ -59,9 +85,33 @@ def test_the_library_has_pages(browser: Client, alice: User) -> None:
     for number in range(PAGE_SIZE + 1):
         video_make(alice, name=f"clip {number}")
     first = browser.get(LIBRARY, {"q": "clip"})
-    assert len(first.context["page"].rows) == PAGE_SIZE
-    assert "?q=clip&amp;page=2" in first.content.decode()
-    assert _names(browser, "?q=clip&page=2") == ["clip 0"]
+    page = first.context["page"]
+    assert (len(page.rows), page.previous) == (PAGE_SIZE, None)
+    assert f"?q=clip&amp;after={page.next}" in first.content.decode()
+    assert _names(browser, f"?q=clip&after={page.next}") == ["clip 0"]
+
+
+@pytest.mark.parametrize("sort", ["newest", "oldest", "name", "largest", "longest"])
+def test_pages_miss_no_row_and_repeat_none(browser: Client, alice: User, sort: str) -> None:
+    """Forwards and back, where many are equal."""
+    for number in range(2 * PAGE_SIZE + 3):
+        video_make(alice, name="abc"[number % 3], size=number % 2, duration=(None, 0.0, 2.5)[number % 3])
+    page = browser.get(LIBRARY, {"sort": sort}).context["page"]
+    pages = [page]
+    while page.next is not None:
+        page = browser.get(LIBRARY, {"sort": sort, "after": page.next}).context["page"]
+        pages.append(page)
+    forwards = [[video.pk for video in page.rows] for page in pages]
+    assert [len(rows) for rows in forwards] == [PAGE_SIZE, PAGE_SIZE, 3]
+    everything = [key for rows in forwards for key in rows]
+    order = {"newest": ("-id",), "oldest": ("id",), "name": ("name", "id"), "largest": ("-size", "-id")}
+    by = order.get(sort, (DURATION_OR_NONE.desc(), "-id"))
+    assert everything == list(Video.objects.order_by(*by).values_list("pk", flat=True))
+    back = []
+    while page.previous is not None:
+        page = browser.get(LIBRARY, {"sort": sort, "before": page.previous}).context["page"]
+        back.append([video.pk for video in page.rows])
+    assert back == forwards[-2::-1]
 
 
 def test_names_are_text_never_markup(browser: Client, alice: User) -> None:

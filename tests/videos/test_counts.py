@@ -118,7 +118,7 @@ def test_what_somebody_has(alice: User, bob: User, carol: User, alices_client: A
     }
     with CaptureQueriesContext(connection) as queries:
         owner_statistics(alice)
-    assert len(queries) == 6
+    assert len(queries) == 3
     mine = alices_client.get("/api/v1/me/statistics").json()
     assert mine == client_of(carol).get(f"/api/v1/users/{alice.pk}/statistics").json()
     assert mine["output_bytes"] == 60

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from videoproc.embedded import accounts, postgres, process, valkey
+from videoproc.embedded import accounts, credentials, postgres, process, valkey
 
 START_SECONDS = 60.0
+KEEP_SECONDS = 600.0  # all that is not on the disk yet is written there
 
 
 class ServerNotReady(Exception):
@@ -37,15 +38,17 @@ class Urls:
 
 
 @contextlib.contextmanager
-def test_servers(*, settings: Mapping[str, str] | None = None) -> Iterator[Urls]:  # noqa: PT028 - no test
+def test_servers(*, settings: Mapping[str, str] | None = None, keep: Path | None = None) -> Iterator[Urls]:  # noqa: PT028 - no test
     """Start both servers in a temporary folder and remove all of it at the end. Nothing is durable.
 
-    `settings` are further ones of PostgreSQL.
+    `settings` are further ones of PostgreSQL. `keep` is a folder to use instead and to leave behind: another
+    call with the same one finds the databases again. A power cut may spoil them.
 
     Raises ServerNotReady. The servers also end when this process is killed.
     """
     # Unix addresses are short, and the folders of pytest are closed to other accounts: so directly in /tmp.
-    folder = Path(tempfile.mkdtemp(prefix="vp-", dir=_short_temporary_folder()))
+    folder = keep or Path(tempfile.mkdtemp(prefix="vp-", dir=_short_temporary_folder()))
+    folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     site, database = accounts.for_site(folder), accounts.for_database(folder)
     children: list[subprocess.Popen[bytes]] = []
@@ -54,8 +57,8 @@ def test_servers(*, settings: Mapping[str, str] | None = None) -> Iterator[Urls]
             data=folder / "postgres",
             sockets=_folder(folder / "pg", database),
             account=database,
-            superuser_password=secrets.token_urlsafe(16),
-            password=secrets.token_urlsafe(16),
+            superuser_password=credentials.secret(folder, "superuser-password", account=None),
+            password=credentials.secret(folder, "password", account=None),
             durable=False,
             settings=settings or {},
         )
@@ -92,10 +95,12 @@ def test_servers(*, settings: Mapping[str, str] | None = None) -> Iterator[Urls]
         yield Urls(database=pg.url, redis=broker.url)
     finally:
         for child in reversed(children):
-            # Nothing is kept, so nothing is put in order: PostgreSQL's "immediate", then the end.
-            process.signal_group(child, signal.SIGQUIT if child is children[0] else signal.SIGKILL)
-            child.wait(timeout=30)
-        shutil.rmtree(folder, ignore_errors=True)
+            # What is not kept is not put in order: PostgreSQL's "immediate", else its "fast", then the end.
+            death = signal.SIGQUIT if keep is None else signal.SIGINT
+            process.signal_group(child, death if child is children[0] else signal.SIGKILL)
+            child.wait(timeout=30 if keep is None else KEEP_SECONDS)
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _short_temporary_folder() -> Path:
@@ -104,7 +109,7 @@ def _short_temporary_folder() -> Path:
 
 
 def _folder(folder: Path, account: accounts.Account | None) -> Path:
-    folder.mkdir(mode=0o755)
+    folder.mkdir(mode=0o755, exist_ok=True)
     if account is not None:
         os.chown(folder, account.uid, account.gid)
     return folder

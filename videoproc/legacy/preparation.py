@@ -101,7 +101,7 @@ class Preparation:
         self.folder.mkdir()
         source, thumbnail = self.folder / "source", self.folder / "thumbnail.jpg"
         sha256 = copied(origin, source)
-        found = self.shared.get(sha256, lambda: self._inspected(source))
+        found = self.shared.get(sha256, lambda: self._inspected(source, sha256))
         if found.thumbnail is not None:
             thumbnail.write_bytes(found.thumbnail)
         results = self._results(found.media)
@@ -115,9 +115,15 @@ class Preparation:
             size=found.media.size + adopted,
         )
 
-    def _inspected(self, source: Path) -> _Inspected:
-        work = source.with_name("intake")
-        found = intake(source, work, limits=_LIMITS, on_progress=lambda _: None, control=self.control)
+    def _inspected(self, source: Path, sha256: str) -> _Inspected:
+        found = intake(
+            source,
+            source.with_name("intake"),
+            limits=_LIMITS,
+            on_progress=lambda _: None,
+            control=self.control,
+            sha256=sha256,
+        )
         return _Inspected(found.media, found.thumbnail.path.read_bytes() if found.thumbnail else None)
 
     def _results(self, media: MediaInfo) -> tuple[Result, ...]:
@@ -159,9 +165,10 @@ class Preparation:
                 found: MediaInfo | None = examine(path, claimed, limits=_LIMITS, control=self.control)
             else:
                 copy = self.folder / f"result-{number}"
-                key = (copied(path, copy), claimed)
+                sha256 = copied(path, copy)
                 known = self.shared.get(
-                    key, lambda: adopt(copy, claimed, limits=_LIMITS, control=self.control)
+                    (sha256, claimed),
+                    lambda: adopt(copy, claimed, limits=_LIMITS, control=self.control, sha256=sha256),
                 )
                 artifact = known.model_copy(update={"path": copy})
                 found = artifact.media_info

@@ -20,6 +20,7 @@ from users.models import ApiToken, IdempotencyKey, SocketTicket, Tier, User
 from videoproc.legacy.models import LegacyRecord
 from videos.models import (
     Asset,
+    HoldingChange,
     Operation,
     Output,
     Preset,
@@ -172,5 +173,6 @@ LEFT_OUT: Mapping[type[Model], str] = {
     Turn: "is about waiting on this site",
     Usage: "is about the processors of this site, and half of it is forgotten in an hour",
     Pace: "is about this machine; the next one learns its own",
+    HoldingChange: "comes with videos, operations and results: triggers write it",
     StorageChange: "comes with videos and results: triggers write it",
 }

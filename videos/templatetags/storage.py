@@ -1,4 +1,4 @@
-"""How much of the own storage is used, what is in the trash, and what is shared."""
+"""How much of the own storage is used and by what, what is in the trash, and what is shared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from users.models import User
 from videos import selectors
-from videos.models import ShareLink, Video
+from videos.models import Asset, ShareLink, Video
 from videos.share_selectors import share_url
 from videos.storage_map import StorageMap
 from videos.undo import undone_by
@@ -99,3 +99,11 @@ def map_bar(found: StorageMap) -> list[MapPart]:
             parts.append(MapPart(kind, words, size, round(start, 2), width))
             start += width
     return parts
+
+
+@register.filter
+def pixels(asset: Asset) -> str:
+    """Width and height of a picture; empty for other files."""
+    pictures = asset.media_info.get("video") or [{}]
+    width, height = pictures[0].get("width"), pictures[0].get("height")
+    return f"{width} × {height}" if width and height else ""

@@ -12,7 +12,8 @@ PEOPLE = (0, 20, 400, 1500)
 
 
 class Case(NamedTuple):
-    """`paths` are asked for in turn, each as the user of the same place in PEOPLE; staff ask for all."""
+    """`paths` are asked for in turn, each as the user of the same place in PEOPLE; staff ask for all.
+    `{deep}` is the place of that user's 1000th job from the end, or of the last one."""
 
     name: str
     target: float
@@ -46,6 +47,8 @@ def _lists() -> list[Case]:
             for name in ("created_at", "name", "-size", "-duration")
         ),
         _own("API videos, search", "/api/v1/videos?search=holiday%20777"),
+        _own("API account", "/api/v1/me"),
+        _own("API videos, counted", "/api/v1/videos/counts"),
         _own("API slow jobs", "/api/v1/stats/jobs/slow"),
         _own("API slow jobs, over an hour", "/api/v1/stats/jobs/slow?threshold_ms=3600000"),
         _own("API failures", "/api/v1/stats/jobs/failures"),
@@ -55,9 +58,12 @@ def _lists() -> list[Case]:
         _all("API failures of all, watermarks", "/api/v1/stats/jobs/failures?scope=all&type=watermark"),
         _own("page jobs", "/jobs/"),
         _own("page jobs, failed", "/jobs/?status=failed"),
-        _own("page jobs, 40th", "/jobs/?page=40"),
+        _own("page jobs, 40th", "/jobs/?after={deep}"),
         _own("page library", "/videos/"),
         _own("page library, search", "/videos/?q=holiday+777"),
+        _own("page library, search, a common word", "/videos/?q=holiday"),
+        _own("page library, search, by name", "/videos/?q=777&sort=name"),
+        _own("page library, search, nothing", "/videos/?q=holiday+mountains"),
         _own("page library, failed", "/videos/?status=failed"),
         *(
             _own(f"page library, {sort}", f"/videos/?sort={sort}")
@@ -107,6 +113,7 @@ def _admin_lists() -> list[Case]:
 def _statistics() -> list[Case]:
     year = "from={from_366}"
     return [
+        _own("what somebody has", "/api/v1/me/statistics", STATISTIC_MS),
         _own("own figures, 30 days", "/api/v1/stats/jobs", STATISTIC_MS),
         _own("own figures, 366 days", f"/api/v1/stats/jobs?{year}", STATISTIC_MS),
         _own("own by type, 30 days", "/api/v1/stats/jobs/by-type", STATISTIC_MS),

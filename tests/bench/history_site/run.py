@@ -1,4 +1,4 @@
-"""Fills, measures, fills up, measures again, and says how it went."""
+"""Fills, measures, and says how it went."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
+from psycopg import connect
+from psycopg.conninfo import make_conninfo
 
+from jobs.models import Job
 from jobs.rollups import rollups_update
 from tests.bench.history_site.cases import PEOPLE, Case, cases
 from tests.bench.history_site.fill import TABLES, Part, part_fill, user_id, users_fill
 from users.models import User
-from videos.services.usage import usage_check
+from videos.paging import place_of
+from videos.services.holdings import holdings_check, holdings_fold
+from videos.services.usage import usage_check, usage_fold
 
 FULL = 10_000_000
+_DEEP = 1000
 DAYS = 730
 ROUNDS = int(os.environ.get("VIDEOPROC_BENCH_ROUNDS", "8"))
 SLOWEST_GROWTH = 2.0
@@ -46,6 +52,14 @@ class Timing(NamedTuple):
 
 
 def main() -> None:
+    """`fill NAME`, `measure tenth|whole ONLY` or `report ONLY`."""
+    command, *rest = sys.argv[1:]
+    commands: dict[str, Callable[..., None]] = {"fill": _fill, "measure": _measure, "report": _report}
+    commands[command](*rest)
+
+
+def _fill(tenth_name: str) -> None:
+    """A tenth of the rows, of which a copy is kept, then all."""
     jobs = int(os.environ.get("VIDEOPROC_BENCH_JOBS", str(FULL)))
     _timed("tables", lambda: call_command("migrate", verbosity=0))
     users_fill()
@@ -57,24 +71,61 @@ def main() -> None:
         Part(0, tenth, range(videos // 10), end, step),
         Part(tenth, jobs, range(videos // 10, videos), end, step),
     ]
-    found: list[dict[str, Timing]] = []
     for part in parts:
         _timed(f"fill up to {part.last:,} jobs", lambda part=part: part_fill(part))  # type: ignore[misc]  # a lambda's default
         _timed("roll-ups", _roll_up)
-        _timed("storage of each user", lambda: usage_check(repair=True))
+        _timed("what each user has", lambda: (usage_check(repair=True), holdings_check(repair=True)))
         _timed("vacuum", _vacuum)
         _sizes()
-        found.append(measure(VAR / "history-plans" / f"{part.last}"))
-    records = _records(*found)
+        if part.first == 0:
+            _timed("copy", lambda: _copy(tenth_name))
+
+
+def _copy(name: str) -> None:
+    """Puts a copy of the database beside it."""
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # nobody may be connected to what is copied
+    outside = make_conninfo(os.environ["DATABASE_URL"], dbname="postgres")
+    with connect(outside, autocommit=True) as server:
+        server.execute(
+            f"CREATE DATABASE {name} TEMPLATE {connection.settings_dict['NAME']} STRATEGY FILE_COPY"
+        )
+
+
+def _measure(size: str, only: str) -> None:
+    _timed("migrations since", lambda: call_command("migrate", verbosity=0))
+    rollups_update()
+    usage_fold()
+    holdings_fold()
+    _timed("vacuum", _vacuum)
+    _say(f"{size}; load {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
+    found = measure(VAR / "history-plans" / size, only)
     VAR.mkdir(parents=True, exist_ok=True)
+    (VAR / f"history-{size}.json").write_text(json.dumps(found))
+
+
+def _report(only: str) -> None:
+    found = [
+        {
+            name: Timing(*timing)
+            for name, timing in json.loads((VAR / f"history-{size}.json").read_text()).items()
+        }
+        for size in ("tenth", "whole")
+    ]
+    measured = _chosen(only)
+    records = _records(measured, *found)
     (VAR / "history.json").write_text(json.dumps(records, indent=1))
-    _table(*found)
+    _table(measured, *found)
     missed = [record["case"] for record in records if not record["met"]]
     _say(f"\n{len(missed)} of {len(records)} missed" + "".join(f"\n  {case}" for case in missed))
     sys.exit(1 if missed else 0)
 
 
-def measure(plans: Path) -> dict[str, Timing]:
+def _chosen(only: str) -> list[Case]:
+    return [case for case in cases() if only in case.name]
+
+
+def measure(plans: Path, only: str = "") -> dict[str, Timing]:
     """Server time of each case, and its plans as files."""
     plans.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
@@ -83,14 +134,20 @@ def measure(plans: Path) -> dict[str, Timing]:
     found = {}
     with override_settings(STORAGES=STATIC):
         staff = _client(User.objects.get(username="staff"))
-        people = [_client(User.objects.get(pk=f"usr_{user_id(number)}")) for number in PEOPLE]
-        for case in cases():
+        users = [User.objects.get(pk=f"usr_{user_id(number)}") for number in PEOPLE]
+        people, places = [_client(user) for user in users], [_deep_place(user) for user in users]
+        for case in _chosen(only):
             clients = [staff] * len(people) if case.staff else people
-            paths = [path.format(**dates) for path in case.paths]
+            paths = [path.format(**dates, deep=place) for path, place in zip(case.paths, places, strict=True)]
             found[case.name] = timing = _clock(case, list(zip(clients, paths, strict=True)))
             _say(f"  {case.name:40}{timing.p50:10.1f}{timing.p95:10.1f} ms")
             _explain(plans, case, clients[0], paths[0])
     return found
+
+
+def _deep_place(user: User) -> str:
+    jobs = list(Job.objects.filter(owner=user).order_by("-id").only("id")[:_DEEP])
+    return place_of(jobs[-1]) if jobs else ""
 
 
 def _client(user: User) -> Client:
@@ -163,9 +220,11 @@ def _explain(folder: Path, case: Case, client: Client, path: str) -> None:
     (folder / f"{name}.txt").write_text(f"GET {path}\n\n" + "\n\n".join(texts) + "\n")
 
 
-def _records(small: dict[str, Timing], large: dict[str, Timing]) -> list[dict[str, Any]]:
+def _records(
+    measured: list[Case], small: dict[str, Timing], large: dict[str, Timing]
+) -> list[dict[str, Any]]:
     records = []
-    for case in cases():
+    for case in measured:
         before, after = small[case.name], large[case.name]
         growth = after.p50 / before.p50
         records += [
@@ -191,10 +250,10 @@ def _records(small: dict[str, Timing], large: dict[str, Timing]) -> list[dict[st
     return records
 
 
-def _table(small: dict[str, Timing], large: dict[str, Timing]) -> None:
+def _table(measured: list[Case], small: dict[str, Timing], large: dict[str, Timing]) -> None:
     _say(f"\n{'milliseconds':40}{'a tenth':>16}{'all':>18}{'target':>8}{'growth':>8}")
     _say(f"{'':40}{'p50':>8}{'p95':>8}{'p50':>10}{'p95':>8}")
-    for case in cases():
+    for case in measured:
         before, after = small[case.name], large[case.name]
         late = after.p95 > case.target or (
             after.p50 >= SLOWEST_GROWTH * before.p50 and after.p50 >= NOTHING_MS

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('videos', '0007_library_orders'),
+        ('videos', '0008_holdings'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -152,7 +152,7 @@ EACH = ONCE.replace("-sum(more)", "sum(more)")
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('videos', '0010_concatenation_imports'),
+        ('videos', '0009_concatenation_imports'),
     ]
 
     operations = [

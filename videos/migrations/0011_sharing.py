@@ -12,7 +12,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('videos', '0011_equal_content'),
+        ('videos', '0010_equal_content'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
