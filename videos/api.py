@@ -5,7 +5,7 @@ Uploading is not here: the edge sends it to the tus application, which takes byt
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
@@ -32,7 +32,7 @@ from videos.delivery import (
     thumbnail_delivery,
 )
 from videos.filters import VideoFilter, VideoOrdering
-from videos.models import Video
+from videos.models import Operation, Video
 from videos.serializers import (
     CatalogueEntrySerializer,
     MeSerializer,
@@ -80,7 +80,9 @@ class VideosView(generics.ListAPIView[Video]):
         viewer = viewer_of(self.request)
         trashed = _yes(self.request, "trashed")
         videos = selectors.videos_trashed_for(viewer) if trashed else selectors.videos_for(viewer)
-        return videos.prefetch_related("operations")
+        # Their parameters stay where they are: a list shows the kind and the state.
+        summary = Operation.objects.only("id", "video_id", "type", "status")
+        return videos.prefetch_related(Prefetch("operations", summary))
 
     @extend_schema(
         operation_id="create_video",
