@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -38,6 +39,10 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _answers(question: Question) -> bool:
+    return question.status() is not None
 
 
 @contextmanager
@@ -71,11 +76,8 @@ def front_door(
     web = Question(path="/api/v1/me", host=host, server=paths.socket("web"))
     edge = Question(path="/api/v1/uploads", host=host, server=("127.0.0.1", port), method="OPTIONS")
     ready = {service.name: service.ready for service in services}
-    ready |= {
-        name: lambda asked=asked: asked.status() is not None
-        for name, asked in (("web", web), ("caddy", edge))
-        if name in ready
-    }
+    asked = {"web": web, "caddy": edge}
+    ready |= {name: partial(_answers, question) for name, question in asked.items() if name in ready}
     children: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for service in services:
