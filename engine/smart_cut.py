@@ -118,6 +118,14 @@ def _pieces(part: Range, moments: Sequence[float], shown_until: float) -> list[P
     return [piece for piece in pieces if piece.length > BEFORE]
 
 
+def seams(plan: Cut) -> tuple[float, ...]:
+    """When, in seconds of the result, a piece follows another."""
+    begins = [
+        piece.begin + shift for group, shift in zip(plan.pieces, plan.shifts, strict=True) for piece in group
+    ]
+    return tuple(round(begin, 3) for begin in begins[1:])
+
+
 def runs(
     media: MediaInfo, plan: Cut, container: Container, others: Sequence[StreamRecipe], *, chapters: bool
 ) -> tuple[Run, ...]:

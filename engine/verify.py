@@ -1,8 +1,8 @@
 """Looks at what was made before anyone else may: is it what the plan promised?
 
 An exit status proves nothing. Each output is probed and compared with its Expectation, its beginning and end
-are decoded (all of it where it was joined from parts), and it is looked at beside its source. The report is
-kept with the file, also when everything is right.
+are decoded (and what lies around the seams of parts, or all of it), and it is looked at beside its source.
+The report is kept with the file, also when everything is right.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from engine.webp import read_animation
 from engine.whitelist import PICTURES, RESULTS, WORDS, Reading
 from engine.words import cues_of
 
+_BEFORE_SEAM, _BEHIND_SEAM = 0.2, 1.0
 _SAMPLE_SECONDS = 2.0
 _LOUDNESS_SLACK = 2.0  # a track with few and high peaks cannot be met exactly
 _PEAK_SLACK = 1.5  # lossy codecs move peaks, and the filter keeps a little below its limit
@@ -192,6 +193,8 @@ def _compare(inspection: _Inspection, media: MediaInfo) -> None:
         _decode_whole(inspection)
     else:
         _count_frames(inspection, media)
+        for seam in expected.seams:
+            _decode_seam(inspection, seam)
         _decode_sample(inspection, "beginning", start=None)
         if media.duration > _SAMPLE_SECONDS:
             _decode_sample(inspection, "end", start=media.duration - _SAMPLE_SECONDS)
@@ -269,6 +272,17 @@ def _decode_sample(inspection: _Inspection, name: str, *, start: float | None) -
         passed=frames > 0 and (copied or not decoded.errors),
         expected="frames without errors",
         actual=actual,
+    )
+
+
+def _decode_seam(inspection: _Inspection, seam: float) -> None:
+    """Decode across a place where parts meet, from the key frame before it to a second behind it."""
+    decoded = _decode(inspection, start=max(0.0, seam - _BEFORE_SEAM), length=_BEFORE_SEAM + _BEHIND_SEAM)
+    inspection.note(
+        f"decodes across {seam:.3f} s",
+        passed=decoded.first_stream > 0 and not decoded.errors,
+        expected="frames without errors",
+        actual=f"{decoded.first_stream} frames" + (f", {decoded.errors} errors" if decoded.errors else ""),
     )
 
 

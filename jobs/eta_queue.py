@@ -66,6 +66,8 @@ class Queue:
     later: Mapping[str, Load] = field(default_factory=dict)
     running: tuple[Running, ...] = ()
     drained: frozenset[str] = frozenset()
+    # How many jobs of each owner that has something waiting may run at once.
+    caps: Mapping[str, int] = field(default_factory=dict)
     # Of one second of work, for each kind that waits or runs.
     spans: Mapping[str, Span] = field(default_factory=dict)
 
@@ -142,7 +144,20 @@ def _read() -> Queue:
     stored = SiteSettings.objects.filter(pk=SiteSettings.ONLY).first()
     drained = frozenset() if stored is None else frozenset(str(lane) for lane in stored.lanes_drained)
     spans = {key: span for key in keys if (span := paces.span(key, 1.0)) is not None}
-    return Queue(dict(ready), dict(later), now, drained, spans)
+    caps = _caps({str(owner) for _, _, owner, *_ in waiting})
+    return Queue(dict(ready), dict(later), now, drained, caps, spans)
+
+
+_CAPS = """
+    SELECT u.id, COALESCE(u.concurrent_jobs_override, t.concurrent_jobs)
+    FROM users_user u JOIN users_tier t ON t.name = u.tier_id WHERE u.id = ANY(%s::uuid[])
+"""
+
+
+def _caps(owners: set[str]) -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(_CAPS, [list(owners)])
+        return {str(owner): cap for owner, cap in cursor.fetchall()}
 
 
 def load_of(paces: Paces, key: str, steps: int, work: float) -> Load:
@@ -241,7 +256,18 @@ def end_of(queue: Queue) -> Left | None:
         each = _each(load, at_once)
         whole = (sum(lefts) + each * load.steps) / min(at_once, max(1, load.steps + len(lefts)))
         ends.append(max([whole, each, *lefts]))
+    ends += [_end_of_owner(queue, owner, cap) for owner, cap in queue.caps.items()]
     return left_of(max(*ends, cpu / cores()), _DOUBT)
+
+
+def _end_of_owner(queue: Queue, owner: str, cap: int) -> float:
+    """No sooner than this, however idle the site is: the owner's jobs wait for each other."""
+    load = Load()
+    for (_, _, whose), one in queue.ready.items():
+        load = load.plus(one) if whose == owner else load
+    lefts = [one.left or 0.0 for one in queue.running if one.owner == owner and not one.held]
+    at_once = max(1, min(cap, load.steps + len(lefts)))
+    return (sum(lefts) + _each(load, at_once) * load.steps) / at_once
 
 
 _AHEAD = """

@@ -50,6 +50,7 @@ def lane_drain(*, lane: str) -> int:
     A message for each step would cost more than many a step does. Other tasks, such as that of the
     reconciler, wait in the same queue: so it is for seconds only.
     """
+    crash_point("wake_up_taken")
     began, done = time.monotonic(), 0
     while lane_work(lane=lane):
         done += 1
@@ -62,7 +63,6 @@ def lane_drain(*, lane: str) -> int:
 
 def lane_work(*, lane: str) -> bool:
     """Claims one step and runs it. Says whether there was one."""
-    crash_point("wake_up_taken")
     if shutdown.requested():
         return False
     if reserve_is_reached():

@@ -48,8 +48,8 @@ class Holds:
 
     def __init__(self, jobs: Iterable[Job] = (), *, settings: SiteSettings | None = None) -> None:
         self._given = settings
-        waiting = [job.id for job in jobs if job.status == Job.Status.QUEUED]
-        self._lanes = _lanes(waiting) if waiting else {}
+        self._announced = [job.id for job in jobs if job.status == Job.Status.QUEUED]
+        self._lanes: dict[str, str | None] = {}
         self._owners: dict[str, tuple[User, Counter[str]]] = {}
 
     def of(self, job: Job) -> Hold | None:
@@ -74,7 +74,8 @@ class Holds:
 
     def _lane(self, job: Job) -> str | None:
         if job.id not in self._lanes:
-            self._lanes |= _lanes([job.id]) or {job.id: None}
+            asked = {job.id, *self._announced}
+            self._lanes = dict.fromkeys(asked) | _lanes(asked)
         return self._lanes[job.id]
 
     def _owner(self, job: Job) -> tuple[User, Counter[str]]:
@@ -154,13 +155,12 @@ def _are(number: int) -> str:
 
 def _running() -> QuerySet[Job]:
     """Jobs that count against limits, as the claim counts them."""
-    # As a list: PostgreSQL reads no index for "this subquery or that one".
-    held = list(Step.objects.filter(status=Step.Status.ACTIVE).values_list("job_id", flat=True))
+    held = Step.objects.filter(status=Step.Status.ACTIVE).values("job_id")
     running = Q(status=Job.Status.ACTIVE) | Q(id__in=held, status=Job.Status.PAUSED)
     return Job.objects.filter(running).exclude(type=Job.INTAKE)
 
 
-def _lanes(job_ids: list[str]) -> dict[str, str | None]:
+def _lanes(job_ids: Iterable[str]) -> dict[str, str | None]:
     """The lane of the first step of each job that waits."""
     steps = Step.objects.filter(job__id__in=job_ids, status=Step.Status.QUEUED)
     firsts = steps.order_by("job_id", "position").distinct("job_id").only("job_id", "lane")

@@ -323,7 +323,7 @@ def _smart(media: MediaInfo, container: Container, cut: smart_cut.Cut, whole: Pl
     seconds = cut.encoded / max(cut.encoded + cut.copied, 0.001) * (whole.estimated_seconds or 0.0)
     smart = step.model_copy(update={"kind": "cut", "runs": runs, "otherwise": step.runs})
     (output,) = whole.outputs
-    expected = output.expectation.model_copy(update={"joined": True})
+    expected = output.expectation.model_copy(update={"seams": smart_cut.seams(cut)})
     return whole.model_copy(
         update={
             "outputs": (output.model_copy(update={"expectation": expected}),),

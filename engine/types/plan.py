@@ -75,6 +75,9 @@ class Expectation(Value):
     picture: bool = Field(default=False, description="The output is a still picture.")
     words: bool = Field(default=False, description="The output is a file of subtitles.")
     joined: bool = False
+    seams: tuple[float, ...] = Field(
+        default=(), description="Seconds at which parts meet of which most are copied: decoded around them."
+    )
     frames: int | None = None
     origin: Origin | None = None
     animation: bool = Field(default=False, description="The output is a moving WebP.")

@@ -117,19 +117,20 @@ def _forget(media: Path, line: Line, lost: Lost) -> None:
 def commits_too_early(media: Path, known: Iterable[Line]) -> list[str]:
     """Commits of workers before what they show was on the disk: a process has one step at a time."""
     found: list[str] = []
-    synced: dict[str, set[int]] = {}
+    # Whoever brought the bytes to the disk: equal uploads share those of the first.
+    synced: set[int] = set()
     waiting: dict[str, dict[str, str]] = {}
     for line in known:
+        if line.kind == "fsync":
+            synced.add(line.ino)
         if not line.process.startswith("worker"):
             continue
         mine = waiting.setdefault(line.file, {})
-        done = synced.setdefault(line.file, set())
         if line.kind == "fsync":
-            done.add(line.ino)
             for path in [path for path in mine if line.folder and str(Path(path).parent) == line.path]:
                 del mine[path]
         elif line.kind == "rename" and _is_shown(media, line.path):
-            if line.ino not in done:
+            if line.ino not in synced:
                 found.append(f"{line.process}: {line.path} got its name before its bytes were on the disk")
             mine[line.path] = "its name is not on the disk"
         elif line.kind == "mkdir" and _is_shown(media, line.path):

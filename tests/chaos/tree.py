@@ -69,7 +69,7 @@ MUTANTS = (
                 "steps.filter(id=claim.step_id).first()",
             ),
             Patch(
-                "jobs/claiming.py",
+                "jobs/leases.py",
                 "    s.id = %(step)s AND s.lease_token = %(token)s AND s.status = 'active'\n",
                 "    s.id = %(step)s\n",
             ),

@@ -119,6 +119,17 @@ def test_joined_files_are_decoded_whole(clips: Clips, check: Check) -> None:
         check(hurt, joined=True)
 
 
+def test_files_with_seams_are_decoded_across_them(clips: Clips, check: Check) -> None:
+    long = clips.made("for-joining", *picture(seconds=9), *sound(seconds=9), "-g", "25", *MP4)
+    assert check(long, seams=(4.5,))["decodes across 4.500 s"] == "30 frames"
+    data = long.read_bytes()
+    middle = len(data) // 2
+    hurt = clips.written("hurt", data[:middle] + bytes(3000) + data[middle + 3000 :])
+    check(hurt, seams=(2.5,))
+    with pytest.raises(RunFailed, match=r"decodes across 4\.500 s should be frames without errors"):
+        check(hurt, seams=(4.5,))
+
+
 def test_frames_are_counted(clips: Clips, check: Check) -> None:
     assert check(clips.container("mp4"), frames=SECONDS * 25)["frames"] == "75"
     with pytest.raises(RunFailed, match="frames should be 76 and is 75"):

@@ -380,6 +380,11 @@ def test_progress_reaches_the_row(long_job: Job, alice: User) -> None:
 def test_two_steps_of_a_job_run_one_after_the_other(video: Video, submit: Submit) -> None:
     """The second needs the first; both recorded, the job completes once."""
     submit(video)
+    job = Job.objects.get()
+    assert job.plan is not None
+    (planned,) = job.plan["steps"]
+    job.plan["steps"].append({**planned, "position": 1, "kind": "late", "needs": [0]})
+    job.save()
     first = claim()
     Step.objects.create(
         job=first.job, owner=first.job.owner, position=1, kind="late", lane="encode", priority=9, needs=[0]

@@ -21,7 +21,6 @@ from jobs.steering import job_pause, job_resume
 from jobs.workspace import attempt_folder, work_root
 from tests.jobs.conftest import Clip, Submit
 from users.models import User
-from videoproc import celery_settings
 from videos.models import Operation, Upload, Video
 from videos.services.uploads import upload_advance, upload_create
 from videos.services.videos import video_trash
@@ -180,9 +179,6 @@ def test_one_broken_upload_keeps_nothing_else_from_recovery(
 
     done = reconcile()
     assert (done.leases_expired, done.uploads_finished) == (1, 0)
-    assert done.wake_ups_sent == 0
-    Job.objects.update(run_after=None)
-    assert reconcile().wake_ups_sent > 0
 
 
 def test_a_pile_of_reminders_is_one_round(video: Video, submit: Submit) -> None:
@@ -193,11 +189,6 @@ def test_a_pile_of_reminders_is_one_round(video: Video, submit: Submit) -> None:
     assert reconcile_if_due() == Reconciled()
     reconcile_module._made_at = time.monotonic() - reconcile_module.MOMENT
     assert reconcile_if_due().leases_expired == 1
-
-
-def test_no_reminder_expires_by_the_clock_of_a_worker() -> None:
-    assert "reconcile" in celery_settings.beat_schedule
-    assert "expires" not in str(celery_settings.beat_schedule)
 
 
 def test_a_clock_that_is_ahead_makes_nothing_old(

@@ -41,6 +41,7 @@ def owner_locked(owner_id: str) -> User:
 
 
 def room_of(owner: User) -> Held:
+    """What the owner uses and what is held for them now; see `Held`."""
     return Held(storage_usage(owner), storage_reserved(owner), owner.storage_bytes_limit)
 
 

@@ -27,10 +27,14 @@ from videos.tus.headers import Checksum
 from videos.tus.messages import Refusal
 from videos.tus.threads import in_database, on_disk
 
-WRITE_SIZE = 1024**2
-# What a killed process may cost its client: this many bytes, and on a slow line this many seconds.
+# How much waits in memory to be written: of one connection, and of all together where there are many.
+WRITE_SIZE, LEAST_WRITE_SIZE = 1024**2, 64 * 1024
+WAITING = 64 * 1024**2
+# What a killed process may cost: this many bytes, or seconds; of a line so slow that little has come
+# since, more seconds, else a thousand of them would keep the database busy.
 SAVE_EVERY = 64 * 1024**2
 SAVE_SECONDS = 5.0
+LITTLE, LITTLE_SECONDS = 256 * 1024, 30.0
 SILENT_AFTER = 3.0
 _WAIT_FOR_LOCK = 5.0
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -55,7 +59,7 @@ class Sink:
         self._descriptor = descriptor
         self._buffer = bytearray()
         self._written = upload.offset
-        self._saved_at = time.monotonic()
+        self._saved_at = self._wrote_at = time.monotonic()
         self._room: Room | None = None
         self._checksum: Checksum | None = None
         self._hasher: hashlib._Hash | None = None
@@ -73,11 +77,16 @@ class Sink:
             await self.stop()
             raise Refusal(problem, Upload_Offset=str(self.upload.offset))
         self._buffer += piece
-        due = time.monotonic() - self._saved_at >= SAVE_SECONDS
-        if due or len(self._buffer) >= WRITE_SIZE:
+        if len(self._buffer) >= _write_size() or time.monotonic() - self._wrote_at >= SAVE_SECONDS:
             await self._write()
-            if self._hasher is None and (due or self._written - self.upload.offset >= SAVE_EVERY):
+            if self._hasher is None and self._save_is_due():
                 await self._save()
+
+    def _save_is_due(self) -> bool:
+        passed, unsaved = time.monotonic() - self._saved_at, self._written - self.upload.offset
+        if unsaved >= SAVE_EVERY or passed >= LITTLE_SECONDS:
+            return True
+        return passed >= SAVE_SECONDS and unsaved >= LITTLE
 
     async def stop(self) -> None:
         """The body ended too early: count what came, or drop it where its checksum cannot be known."""
@@ -97,6 +106,7 @@ class Sink:
         return self.upload
 
     async def _write(self) -> None:
+        self._wrote_at = time.monotonic()
         if not self._buffer:
             return
         pending, self._buffer = self._buffer, bytearray()
@@ -188,6 +198,11 @@ async def silent_writer_yields(upload_id: str) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_WAIT_FOR_LOCK):
             await writer.gone.wait()
+
+
+def _write_size() -> int:
+    """Large writes while few connections are open, small ones while many are."""
+    return max(LEAST_WRITE_SIZE, min(WRITE_SIZE, WAITING // max(1, len(_writers))))
 
 
 async def _lock(upload_id: str, descriptor: int) -> None:
