@@ -190,6 +190,8 @@ class JobMoveView(APIView):
     def post(self, request: Request, job_id: str) -> Response:
         """Put a waiting job right before or after another of yours that waits in the same line. Nobody else's
         job moves."""
+        # Before the body is looked at: a stranger learns nothing of it.
+        selectors.job_get_for(viewer_of(request), job_id)
         body = JobMoveSerializer(data=_object(request))
         body.is_valid(raise_exception=True)
         ((side, beside),) = body.validated_data.items()

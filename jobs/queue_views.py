@@ -43,6 +43,7 @@ def queue_move(request: HttpRequest, job_id: str) -> HttpResponse:
 
 def _move(request: HttpRequest, job_id: str) -> None:
     viewer = viewer_of(request)
+    selectors.job_get_for(viewer, job_id)
     to, before, after = (request.POST.get(name, "") for name in ("to", "before", "after"))
     if before or after:
         steering.job_reorder(viewer=viewer, job_id=job_id, beside=before or after, before=bool(before))

@@ -19,7 +19,7 @@ from tests.videos.cast import published, ready_video, stream_artifact
 from users.models import ApiToken, User
 from users.selectors import browser_session_id
 from users.services import sessions_end_all, token_create, token_revoke
-from videos.models import Asset, Operation, Preset, ShareLink, Upload, Video
+from videos.models import Asset, Operation, Preset, ShareLink, Upload, UrlImport, Video
 from videos.services.shares import share_create, share_revoke
 
 SECRET = "Nobody else may read this name"
@@ -75,6 +75,8 @@ def things(alice: User, tmp_path: Path) -> Things:
     )
     later = timezone.now() + timedelta(days=1)
     upload = Upload.objects.create(owner=alice, filename=SECRET, length=10, expires_at=later)
+    arriving = Upload.objects.create(owner=alice, filename=SECRET, expires_at=later)
+    wished = UrlImport.objects.create(owner=alice, upload=arriving, url=f"https://example.org/{SECRET}")
     asset = Asset.objects.create(
         owner=alice, kind="picture", filename=f"{SECRET}.png", size=3, sha256="0" * 64, media_info={}
     )
@@ -98,6 +100,7 @@ def things(alice: User, tmp_path: Path) -> Things:
         "job_id": job.pk,
         "upload_id": upload.pk,
         "asset_id": asset.pk,
+        "import_id": wished.pk,
         "preset_id": preset.pk,
         "webhook_id": webhook.pk,
         "delivery_id": delivery.pk,

@@ -83,6 +83,7 @@ _PAGES_ANYBODY = """
 _SIGNED_IN = """
     |running/|sample/|jobs/|jobs/cancel/|statistics/|statistics/live/|account/webhooks/|videos/|selection/
     |shares/|storage/|trash/|trash/restore/|trash/delete/|trash/empty/|presets/|presets/new/|upload/|account/
+    |queue/|files/|upload/import/|upload/imports/|api/v1/imports|api/v1/videos/import|api/v1/queue
     |account/profile/|account/password/|account/tokens/|account/sessions/end-all/|account/delete/
     |api/v1/auth/logout|api/v1/auth/logout-all|api/v1/me|api/v1/me/password|api/v1/me/statistics
     |api/v1/me/storage|api/v1/me/retention|api/v1/sessions|api/v1/tokens|api/v1/assets|api/v1/operations
@@ -101,7 +102,9 @@ _OWNER = """
     |videos/<video_id>/operations/<type_>/|videos/<video_id>/operations/<type_>/plan/|videos/<video_id>/
     |videos/<video_id>/tile/|videos/<video_id>/rename/|videos/<video_id>/delete/|videos/<video_id>/shares/
     |shares/<share_id>/|shares/<share_id>/revoke/|shares/<share_id>/delete/|presets/<preset_id>/
-    |presets/<preset_id>/delete/|upload/<upload_id>/discard/|account/sessions/<session_id>/end/
+    |presets/<preset_id>/delete/|upload/<upload_id>/discard/|queue/<job_id>/|files/<asset_id>/delete/
+    |upload/imports/<import_id>/retry/|api/v1/imports/<import_id>|api/v1/imports/<import_id>/retry
+    |api/v1/jobs/<job_id>/move|account/sessions/<session_id>/end/
     |api/v1/sessions/<session_id>|api/v1/sessions/<session_id>/extend|api/v1/assets/<asset_id>
     |api/v1/assets/<asset_id>/file|api/v1/outputs/<output_id>/file|api/v1/outputs/<output_id>/files/<name>
     |api/v1/presets/<preset_id>|api/v1/shares/<share_id>|api/v1/shares/<share_id>/revoke

@@ -25,7 +25,7 @@ from videos.tus.app import TusApplication
 ROOT = Path(__file__).resolve().parents[2]
 # Verbs that a route of the uploads process has, by its address at the edge.
 UPLOADS: dict[str, set[str]] = {
-    "/api/v1/uploads": {"POST"},
+    "/api/v1/uploads": {"GET", "POST"},
     "/api/v1/uploads/*": {"GET", "HEAD", "PATCH", "DELETE"},
     "/api/v1/videos": {"POST"},
     "/api/v1/assets": {"POST"},
