@@ -28,7 +28,7 @@ class TestMe:
 
         assert (me["id"], me["username"], me["email"]) == (alice.pk, "alice", "alice@example.org")
         assert me["tier"] == "free"
-        assert me["usage"] == {"storage_bytes": 1500, "videos": 1}
+        assert me["usage"] == {"storage_bytes": 1500, "reserved_bytes": 0, "videos": 1}
         assert me["limits"] == {
             "storage_bytes": 10 * GIB, "max_file_bytes": 10 * GIB, "concurrent_jobs": 2,
         }  # fmt: skip
