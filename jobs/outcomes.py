@@ -55,7 +55,7 @@ def step_publish(
 
     def record(locked: Locked) -> None:
         job = locked.job
-        if not locked.alone and Step.objects.filter(job=job).exclude(status=Step.Status.DONE).exists():
+        if Step.objects.filter(job=job).exclude(status=Step.Status.DONE).exists():
             transitions.job_advance(locked)
             return
         if job.operation is not None and job.video is not None:

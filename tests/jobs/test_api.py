@@ -136,14 +136,14 @@ class TestReading:
     ) -> None:
         for width in range(160, 180, 2):
             submit(video, width=width)
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(20):
             assert len(get(alices_client, f"videos/{video.id}/operations").json()["data"]) == 10
 
     def test_lists_jobs_newest_first_by_pages(
         self, alices_client: APIClient, video: Video, submit: Submit, django_assert_max_num_queries: Any
     ) -> None:
         made = [submit(video, width=width).id for width in (160, 162, 164)]
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(17):
             first = get(alices_client, "jobs", limit=2).json()
         assert [job["id"] for job in first["data"]] == made[:0:-1]
         assert [job["queue_position"] for job in first["data"]] == [3, 2]
