@@ -93,7 +93,7 @@ def folder(name: str, default: Path) -> Path:
 
 def http_url(name: str, default: str) -> str:
     """An http or https origin without path, as browsers send it."""
-    value = text(name, default).rstrip("/")
+    value = (text(name) or default).rstrip("/")
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query:
         raise InvalidSetting(name, value, "an address such as https://video.example.org")

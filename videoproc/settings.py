@@ -310,7 +310,7 @@ if S3_BUCKET:
         "OPTIONS": {
             "bucket_name": S3_BUCKET,
             "endpoint_url": S3_ENDPOINT,
-            "region_name": env.text("VIDEOPROC_S3_REGION", "us-east-1"),
+            "region_name": env.text("VIDEOPROC_S3_REGION") or "us-east-1",
             "access_key": env.text("VIDEOPROC_S3_ACCESS_KEY") or None,
             "secret_key": env.text("VIDEOPROC_S3_SECRET_KEY") or None,
             "client_config": S3_CLIENT,
