@@ -79,12 +79,18 @@ def resources(site: Site) -> dict[str, tuple[int, int]]:
     return found
 
 
+_MOVING = """
+    SELECT (SELECT count(*) FROM jobs_job WHERE finished_at IS NULL)
+        + (SELECT count(*) FROM videos_upload WHERE "offset" = length AND video_id IS NULL)
+"""
+
+
 def wait_until_still(site: Site, *, at_most: float = TERMINAL_SECONDS) -> float:
-    """Waits until no job lives, or the time is over; how long it took."""
+    """Waits until no job lives and no complete upload waits for its video, or the time is over; how long."""
     begin = time.monotonic()
     while time.monotonic() - begin < at_most:
         try:
-            if _value(site, "SELECT count(*) FROM jobs_job WHERE finished_at IS NULL") == 0:
+            if _value(site, _MOVING) == 0:
                 break
         except psycopg.Error:
             pass

@@ -15,11 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine import runner
 from engine.control import Control, Stopped
 from engine.decoding import decode
 from engine.execute import StepResult, execute
 from engine.failures import RunFailed
 from engine.intake import intake
+from engine.sandbox.choice import Choice
+from engine.sandbox.starting import LIMITS
 from engine.types.limits import Limits
 from engine.types.recipes import SOURCE
 from engine.verify import verify
@@ -253,32 +256,30 @@ def test_verification_sees_a_wrong_picture_size(
 
 
 @pytest.fixture
-def killed_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An ffprobe that the kernel ends, as it does when memory runs out; it says nothing about the file."""
-    program = tmp_path / "ffprobe"
+def killed(clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clip, and tools that the kernel ends, as it does when memory runs out; they say nothing of the file.
+
+    They are scripts, and there is no shell in the sandbox.
+    """
+    source = clips.container("mp4")
+    program = tmp_path / "killed"
     program.write_text("#!/bin/sh\nkill -KILL $$\n")
     program.chmod(0o755)
+    monkeypatch.setattr(runner, "chosen", lambda: Choice(LIMITS, {}, {}))
     monkeypatch.setenv("FFPROBE", str(program))
+    monkeypatch.setenv("FFMPEG", str(program))
+    return source
 
 
-@pytest.mark.usefixtures("killed_reader")
-def test_a_killed_reader_does_not_make_a_video_corrupt(clips: Clips, tmp_path: Path) -> None:
+def test_a_killed_reader_does_not_make_a_video_corrupt(killed: Path, tmp_path: Path) -> None:
     with pytest.raises(Problem) as caught:
-        intake(
-            clips.container("mp4"), tmp_path, limits=Limits(), on_progress=lambda _: None, control=Control()
-        )
+        intake(killed, tmp_path, limits=Limits(), on_progress=lambda _: None, control=Control())
     assert (caught.value.code, caught.value.retryable) == ("encoder_crashed", True)
 
 
-def test_a_killed_check_does_not_make_a_result_wrong(
-    clips: Clips, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = tmp_path / "ffmpeg"
-    program.write_text("#!/bin/sh\nkill -KILL $$\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("FFMPEG", str(program))
+def test_a_killed_check_does_not_make_a_result_wrong(killed: Path) -> None:
     with pytest.raises(Problem) as caught:
-        decode(clips.container("mp4"), reading=UPLOADS, limits=Limits(), control=Control())
+        decode(killed, reading=UPLOADS, limits=Limits(), control=Control())
     assert (caught.value.code, caught.value.retryable) == ("encoder_crashed", True)
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
 
 from engine.types.media import AudioStream, MediaInfo, VideoStream
 from engine.types.plan import MASTER, MEMBERS
@@ -107,3 +111,11 @@ def published(video: Video, type_: str, made: Artifact) -> Output:
     Operation.objects.filter(pk=operation.pk).update(status=Operation.Status.COMPLETED)
     placed = outputs_place(artifacts=[made])
     return outputs_record(operation=operation, placed=placed, video=video)[0]
+
+
+def sent_from(response: Any) -> str:
+    """The place of the file that the edge is told to send, below the media folder or in the bucket."""
+    if "X-Bucket-Address" in response.headers:
+        path = urlsplit(response.headers["X-Bucket-Address"]).path
+        return "/" + path.removeprefix(f"/{settings.S3_BUCKET}/{settings.S3_PREFIX}")
+    return str(response.headers["X-Accel-Redirect"])
