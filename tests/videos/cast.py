@@ -116,6 +116,6 @@ def published(video: Video, type_: str, made: Artifact) -> Output:
 def sent_from(response: Any) -> str:
     """The place of the file that the edge is told to send, below the media folder or in the bucket."""
     if "X-Bucket-Address" in response.headers:
-        path = urlsplit(response.headers["X-Bucket-Address"]).path
+        path = urlsplit(str(response.headers["X-Bucket-Address"])).path
         return "/" + path.removeprefix(f"/{settings.S3_BUCKET}/{settings.S3_PREFIX}")
     return str(response.headers["X-Accel-Redirect"])
