@@ -2,7 +2,7 @@
 
 This is the lowest floor: standard library only, imported by every other room. A room raises
 `Problem("code", **data)`; the edges turn it into an RFC 9457 response, a page or a job's error.
-The table itself is in `problems/catalogue.py`.
+The table itself is in `problems/catalogue/`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from problems.catalogue import KINDS, Kind
+from problems.catalogue import KINDS
+from problems.kind import Kind
 
 __all__ = ["KINDS", "FieldError", "Kind", "Problem", "kind_for"]
 

@@ -1,0 +1,126 @@
+"""Problems of uploads and imports."""
+
+from __future__ import annotations
+
+from problems.kind import Kind
+
+KINDS = (
+    Kind(
+        "tus_version_unsupported",
+        412,
+        "Protocol version",
+        "This server speaks tus 1.0.0.",
+        "Send the header Tus-Resumable: 1.0.0.",
+    ),
+    Kind(
+        "upload_length_required",
+        400,
+        "Length missing",
+        "The upload does not say how long it is.",
+        "Send Upload-Length, or Upload-Defer-Length: 1.",
+    ),
+    Kind(
+        "upload_header_invalid",
+        400,
+        "Invalid upload header",
+        "The header {header} is not valid.",
+        "See the tus 1.0.0 protocol.",
+    ),
+    Kind("upload_empty", 400, "Empty file", "The file has no bytes.", "Choose a file that is not empty."),
+    Kind(
+        "upload_too_large",
+        413,
+        "File too large",
+        "The file has {size} bytes; the limit is {limit}.",
+        "Upload a smaller file.",
+    ),
+    Kind(
+        "upload_offset_conflict",
+        409,
+        "Wrong offset",
+        "The upload stands at byte {offset}.",
+        "Ask for the offset with HEAD and continue there.",
+        retryable=True,
+    ),
+    Kind(
+        "upload_locked",
+        423,
+        "Upload busy",
+        "Another connection is writing to this upload.",
+        "Wait for it to end, then ask for the offset.",
+        retryable=True,
+    ),
+    Kind(
+        "upload_gone",
+        410,
+        "Upload gone",
+        "This upload was finished, discarded or has expired.",
+        "Start a new upload.",
+    ),
+    Kind(
+        "upload_is_final",
+        403,
+        "Not writable",
+        "This upload is put together of others and takes no bytes itself.",
+        "Send the bytes to its parts.",
+    ),
+    Kind(
+        "upload_part_taken",
+        409,
+        "Part in use",
+        "The upload {part} is already part of another file.",
+        "Name parts that no other final upload has named.",
+    ),
+    Kind(
+        "upload_body_too_long",
+        413,
+        "Too many bytes",
+        "The body goes past the announced length of {length} bytes.",
+        "Send exactly the bytes that are left.",
+    ),
+    Kind(
+        "upload_checksum_mismatch",
+        460,
+        "Checksum mismatch",
+        "The bytes received do not match their checksum; none of them were kept.",
+        "Send this part again.",
+        retryable=True,
+    ),
+    Kind(
+        "import_refused",
+        422,
+        "Address not imported",
+        "Nothing can be imported from this address. {reason}",
+        "Give the https:// address of the file itself.",
+    ),
+    Kind(
+        "import_failed",
+        502,
+        "Address not reached",
+        "The file could not be fetched. {reason}",
+        "Try again; what has arrived is kept where the other side can go on from there.",
+        retryable=True,
+    ),
+    Kind(
+        "too_many_imports",
+        409,
+        "Too many imports",
+        "{limit} of your imports have not ended, and that is the most.",
+        "Wait for some of them to end, or cancel some.",
+    ),
+    Kind(
+        "quota_exceeded",
+        413,
+        "Quota exceeded",
+        "This needs {needed} bytes; of your {limit}, {used} are used and {reserved} are held for jobs that go on.",
+        "Delete what you no longer need, wait for your jobs, or ask for more space.",
+    ),
+    Kind(
+        "storage_full",
+        507,
+        "Storage full",
+        "The server has no room for this.",
+        "Try again later; the administrator has been told by the health check.",
+        retryable=True,
+    ),
+)
