@@ -83,20 +83,26 @@ def _disk() -> str:
 
 def _lanes_without_worker(workers: dict[str, Mapping[str, str]]) -> str:
     """Each lane needs a worker that answers. Fills in the names (`lane@machine`) of those that do, and what
-    they say of their sandbox."""
-    try:
-        replies = _ask_workers()
-    except (redis.ConnectionError, KombuError):
-        # The first call after the broker came back still finds the broken connection in the pool.
-        replies = _ask_workers()
-    workers.update(sorted((name, told) for reply in replies for name, told in reply.items()))
-    missing = {"short", "encode"} - {name.partition("@")[0] for name in workers}
-    return f"failed: no worker for {', '.join(sorted(missing))}" if missing else "ok"
+    they say of their sandbox. On a busy machine an answer may take its time: whoever is missing is asked
+    again."""
+    missing: set[str] = set()
+    for patience in (0.5, 2.0):
+        try:
+            replies = _ask_workers(patience)
+        except (redis.ConnectionError, KombuError):
+            # The first call after the broker came back still finds the broken connection in the pool.
+            replies = _ask_workers(patience)
+        workers.update(sorted((name, told) for reply in replies for name, told in reply.items()))
+        missing = {"short", "encode"} - {name.partition("@")[0] for name in workers}
+        if not missing:
+            return "ok"
+    return f"failed: no worker for {', '.join(sorted(missing))}"
 
 
-def _ask_workers() -> list[dict[str, Mapping[str, str]]]:
+def _ask_workers(patience: float) -> list[dict[str, Mapping[str, str]]]:
+    """Waits so many seconds, as nobody knows how many will answer."""
     replies: list[dict[str, Mapping[str, str]]] | None = app.control.broadcast(
-        "sandbox", reply=True, timeout=0.5
+        "sandbox", reply=True, timeout=patience
     )
     return replies or []
 
@@ -112,7 +118,7 @@ class Health(NamedTuple):
 
 
 def site_health() -> Health:
-    """Asks every part; half a second for the workers."""
+    """Asks every part; half a second for the workers, and two more where one is missing."""
     workers: dict[str, Mapping[str, str]] = {}
     checks: dict[str, Callable[[], str]] = {
         "database": _database,
